@@ -51,6 +51,8 @@ pub const MIGRATIONS: &[Migration] = &[
         script: include_str!("m0014_channel_columns_postgres.sql"),
         only: Some(DatabaseBackend::Postgres),
     },
+    // The event of a calendar file that an appointment comes from, and its version.
+    Migration::new("m0015_calendar_versions", include_str!("m0015_calendar_versions.sql")),
     // Questions whose texts have not left yet.
     Migration::new("m0016_unsent_questions", include_str!("m0016_unsent_questions.sql")),
     // WhatsApp's ids of customers who hide their numbers.

@@ -11,7 +11,7 @@
 //! | to change … | look in |
 //! |---|---|
 //! | what a word means: a phone number, a channel, a state, its arrows | [`domain`] |
-//! | spans, zones, schedules, opening hours, quiet hours | [`time`] |
+//! | spans, zones, schedules, recurrence, opening hours, quiet hours | [`time`] |
 //! | a setting; the secret key; links that we sign | [`config`] |
 //! | what is logged and counted | [`telemetry`] |
 //! | what Twilio, ElevenLabs, a chat model, a mail server or another provider says and means | [`integrations`] |

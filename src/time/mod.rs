@@ -8,6 +8,7 @@ mod describe_cron;
 pub mod hours;
 pub mod phones;
 pub mod quiet;
+pub mod recurrence;
 pub mod span;
 pub mod zone;
 

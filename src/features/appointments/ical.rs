@@ -1,54 +1,60 @@
-//! Reads appointments from a calendar file (iCalendar, RFC 5545), with recurring ones.
+//! Reads appointments from a calendar file (iCalendar, RFC 5545 and RFC 5546), with recurring ones.
 //!
 //! The customer is the one phone number in ATTENDEE, CONTACT, SUMMARY, DESCRIPTION and LOCATION, as [`in_text`] finds it.
-//! The service is the first of CATEGORIES, else the SUMMARY without the number. Files are hostile: size, nesting and
-//! recurrence are limited before anything is computed.
+//! The service is the first of CATEGORIES, else the SUMMARY without the number. An event that is TRANSPARENT takes nobody's
+//! time, so it has no member of staff.
+//!
+//! Files are hostile, and programs write them loosely. Lines that cannot be read are left out and named; the rest is read.
+//! The time to read a file grows with its size, and what is computed of recurring events is limited for the whole file.
+//!
+//! | to change … | look in |
+//! |---|---|
+//! | lines: folds, quotes, letters | [`lines`] |
+//! | calendars, events, what belongs to which | [`component`] |
+//! | names and descriptions of time zones | [`zones`], [`windows`] |
+//! | the properties of one event | [`event`], [`fields`] |
+//! | series, changed occurrences, what is withdrawn | [`series`] |
+//! | recurrence rules | [`crate::time::recurrence`] |
 
+mod component;
+mod event;
 mod fields;
+mod lines;
+mod series;
+mod windows;
+mod zones;
 
-use std::collections::HashSet;
-use std::time::Duration;
+use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, TimeZone};
-use chrono_tz::Tz;
-use icalendar::parser::{Component, read_calendar, unfold};
-use rrule::{Frequency, RRule, RRuleSet, Unvalidated};
-
-use fields::{all, find, first_of_list, instant, local, minutes, short, text_of, time_of, value, zone_of};
+use component::{Calendar, Event, calendars};
+use event::{Item, Method, Reader};
+use fields::{all, find, first_of_list, short, text_of, value};
+use series::{Expanded, Occurrence, Window, expand};
+use zones::{Zone, Zones};
 
 use super::sheet::Context;
 use crate::domain::phone::in_text;
-use crate::domain::{AppointmentState, By, Timestamp};
-use crate::store::tables::appointments::{IMPORT_MAX, NAME_MAX_CHARS, NOTE_MAX_CHARS, NewAppointment, Row, Starts};
-use crate::time::zone::{to_instant, to_wall};
+use crate::domain::{By, Timestamp};
+use crate::store::tables::appointments::{
+    IMPORT_MAX, NAME_MAX_CHARS, NOTE_MAX_CHARS, NewAppointment, Row, Starts, Withdrawal,
+};
+use crate::time::recurrence::Budget;
 
 /// The most occurrences of one event.
 pub const OCCURRENCES_MAX: u16 = 400;
 pub const AHEAD_MAX_DAYS: u32 = 366;
-/// The most recurring events of a file; each is expanded by itself.
-const RECURRING_MAX: usize = 200;
-/// The deepest nesting: a calendar, an event, an alarm.
-const DEPTH_MAX: usize = 4;
-const LINES_MAX: usize = 200_000;
-const LINE_MAX_BYTES: usize = 16 << 10;
-const EXDATES_MAX: usize = 1_000;
-/// The earliest start of a recurring event: each step from there on is computed.
-const BEGAN_MAX_DAYS: u32 = 20 * 366;
-const DAY: Duration = Duration::from_secs(24 * 3_600);
+/// The most steps for the recurrence of all events of a file; a step is a day or a time that is looked at.
+const STEPS_MAX: u64 = 4_000_000;
+/// The most lines that are named as left out. Others are counted.
+const LEFT_OUT_MAX: usize = 1_000;
 
 /// Why the whole file cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BadCalendar {
-    #[error("this is no calendar file: it is to be text in UTF-8 that begins with BEGIN:VCALENDAR")]
+    #[error("this is no calendar file: it has no line BEGIN:VCALENDAR")]
     NotACalendar,
-    #[error("line {0}: components are nested more than {DEPTH_MAX} deep")]
+    #[error("line {0}: too many components within each other: export the file again")]
     TooDeep(usize),
-    #[error("line {0} is longer than {LINE_MAX_BYTES} bytes")]
-    LongLine(usize),
-    #[error("the file has more than {LINES_MAX} lines: part it")]
-    TooLong,
-    #[error("the file cannot be read: {0}")]
-    Syntax(String),
     #[error("more than {IMPORT_MAX} appointments: part the file")]
     TooMany,
 }
@@ -60,195 +66,157 @@ pub struct CalendarEntry {
     pub row: Result<Row, String>,
 }
 
+/// A line that was left out, or an event that a line names.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+pub struct LeftOut {
+    pub line: usize,
+    /// The name of the property, if the line has one.
+    pub property: String,
+    pub reason: String,
+    /// Whether an appointment may be missing or wrong without it.
+    pub matters: bool,
+}
+
+impl LeftOut {
+    fn new(line: usize, property: &str, reason: &str) -> Self {
+        Self { line, property: short(property), reason: reason.to_owned(), matters: true }
+    }
+}
+
+/// The lines that were left out.
+#[derive(Debug, Default)]
+pub struct LeftOuts {
+    /// The first ones.
+    pub named: Vec<LeftOut>,
+    /// How many there are besides.
+    pub more: usize,
+}
+
+impl LeftOuts {
+    fn add(&mut self, left_out: LeftOut) {
+        if self.named.len() < LEFT_OUT_MAX { self.named.push(left_out) } else { self.more += 1 }
+    }
+}
+
 /// The part of a file after `now`.
 #[derive(Debug, Default)]
 pub struct Read {
     pub entries: Vec<CalendarEntry>,
+    /// What of the events in the file no longer takes place.
+    pub withdrawals: Vec<Withdrawal>,
     /// Events and occurrences in the past or too far ahead, which are skipped.
     pub passed_over: usize,
+    pub left_out: LeftOuts,
 }
 
 /// Reads a file.
 pub fn read(bytes: &[u8], context: Context<'_>, now: Timestamp) -> Result<Read, BadCalendar> {
-    let text = std::str::from_utf8(bytes).map_err(|_| BadCalendar::NotACalendar)?;
-    let text = unfold(text.trim_start_matches('\u{feff}'));
-    check(&text)?;
-    let calendar = read_calendar(&text).map_err(|why| BadCalendar::Syntax(why.chars().take(200).collect()))?;
-    let events: Vec<&Component<'_>> =
-        calendar.components.iter().filter(|one| one.name.as_str().eq_ignore_ascii_case("VEVENT")).collect();
-    // Occurrences of a series that have an event of their own.
-    let own: HashSet<(String, Timestamp)> = events
-        .iter()
-        .filter_map(|event| Some((text_of(event, "UID"), time_of(find(event, "RECURRENCE-ID")?, context.zone).ok()?)))
-        .collect();
     let mut read = Read::default();
-    let mut recurring = 0;
-    for event in events {
-        recurring += usize::from(find(event, "RRULE").is_some() || find(event, "RDATE").is_some());
-        let uid = text_of(event, "UID");
-        match one(event, context, now, &own, recurring <= RECURRING_MAX) {
-            Ok((rows, passed_over)) => {
-                read.passed_over += passed_over;
-                read.entries.extend(rows.into_iter().map(|row| CalendarEntry { uid: uid.clone(), row: Ok(row) }));
+    let mut budget = Budget::new(STEPS_MAX);
+    let window = Window::new(now);
+    let calendars = calendars(bytes, &mut read.left_out)?;
+    let mut by_uid: Vec<Vec<Item<'_>>> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for calendar in &calendars {
+        for item in items(calendar, context, window, &mut read, &mut budget) {
+            // Events without a UID have nothing to do with each other.
+            let next = by_uid.len();
+            let place = if item.uid.is_empty() { next } else { *places.entry(item.uid.clone()).or_insert(next) };
+            if place == next {
+                by_uid.push(Vec::new());
             }
-            Err(why) => read.entries.push(CalendarEntry { uid, row: Err(why) }),
+            by_uid[place].push(item);
         }
-        if read.entries.len() > IMPORT_MAX {
+    }
+    let mut rows = 0;
+    for items in &by_uid {
+        let expanded = expand(items, window, &mut read.left_out, &mut budget);
+        rows += expanded.occurrences.len();
+        if rows > IMPORT_MAX {
             return Err(BadCalendar::TooMany);
         }
+        read.take(&items[0].uid, expanded, context);
     }
     Ok(read)
 }
 
-/// Checks limits that the parser does not have.
-fn check(text: &str) -> Result<(), BadCalendar> {
-    if !text.get(..15).is_some_and(|begin| begin.eq_ignore_ascii_case("BEGIN:VCALENDAR")) {
-        return Err(BadCalendar::NotACalendar);
-    }
-    let mut depth = 0usize;
-    for (number, line) in text.lines().enumerate() {
-        if number >= LINES_MAX {
-            return Err(BadCalendar::TooLong);
-        }
-        if line.len() > LINE_MAX_BYTES {
-            return Err(BadCalendar::LongLine(number + 1));
-        }
-        let begins = |word: &str| line.get(..word.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(word));
-        if begins("BEGIN:") {
-            depth += 1;
-        } else if begins("END:") {
-            depth = depth.saturating_sub(1);
-        }
-        if depth > DEPTH_MAX {
-            return Err(BadCalendar::TooDeep(number + 1));
-        }
-    }
-    Ok(())
-}
-
-/// The rows of an event, one for each occurrence, and the number of skipped ones.
-fn one(
-    event: &Component<'_>,
+/// The events of a calendar, unless its METHOD changes nothing.
+fn items<'f>(
+    calendar: &'f Calendar,
     context: Context<'_>,
-    now: Timestamp,
-    own: &HashSet<(String, Timestamp)>,
-    may_recur: bool,
-) -> Result<(Vec<Row>, usize), String> {
-    let uid = text_of(event, "UID");
-    if uid.is_empty() {
-        return Err("it has no UID".to_owned());
+    window: Window,
+    read: &mut Read,
+    budget: &mut Budget,
+) -> Vec<Item<'f>> {
+    let method = calendar.method.as_ref().map_or(Method::Stand, |property| Method::new(&property.value));
+    if let (Method::Nothing, Some(property)) = (method, &calendar.method) {
+        let reason = format!("{} is an answer or a question: it changes no appointment", short(property.value.trim()));
+        read.left_out.add(LeftOut { matters: false, ..LeftOut::new(property.line, "METHOD", &reason) });
+        return Vec::new();
     }
-    let start = find(event, "DTSTART").ok_or("it has no DTSTART")?;
-    let zone = zone_of(start, context.zone)?;
-    let starts = time_of(start, context.zone)?;
-    let minutes = minutes(event, starts, context.zone)?;
-    let row = |at: Timestamp, uid: String| row(event, context, at, minutes, uid);
-    let (first, last) = (now, now.plus(DAY * AHEAD_MAX_DAYS));
-    let ahead = |at: &Timestamp| *at >= first && *at <= last;
-    if let Some(instead_of) = find(event, "RECURRENCE-ID") {
-        let uid = series_uid(&uid, time_of(instead_of, context.zone)?);
-        return if ahead(&starts) { Ok((vec![row(starts, uid)?], 0)) } else { Ok((Vec::new(), 1)) };
-    }
-    let recurs = find(event, "RRULE").is_some() || find(event, "RDATE").is_some();
-    if !recurs {
-        return if ahead(&starts) { Ok((vec![row(starts, uid)?], 0)) } else { Ok((Vec::new(), 1)) };
-    }
-    if !may_recur {
-        return Err(format!("more than {RECURRING_MAX} events of the file recur: part it"));
-    }
-    let times = times(event, starts, zone, first, last)?;
-    let with_own = |at: &Timestamp| own.contains(&(uid.clone(), *at));
-    let rows = times.into_iter().filter(|at| !with_own(at)).map(|at| row(at, series_uid(&uid, at)));
-    Ok((rows.collect::<Result<_, _>>()?, 0))
-}
-
-fn series_uid(uid: &str, at: Timestamp) -> String {
-    format!("{uid}/{}", at.to_utc().format("%Y%m%dT%H%M%SZ"))
-}
-
-/// The occurrences of a recurring event. It recurs in local time, so this computes with local times as if they were UTC
-/// and converts each to its instant.
-fn times(
-    event: &Component<'_>,
-    starts: Timestamp,
-    zone: Tz,
-    first: Timestamp,
-    last: Timestamp,
-) -> Result<Vec<Timestamp>, String> {
-    if starts.plus(DAY * BEGAN_MAX_DAYS) < first {
-        return Err("it began more than 20 years ago".to_owned());
-    }
-    let as_wall = |at: Timestamp| -> DateTime<rrule::Tz> { rrule::Tz::UTC.from_utc_datetime(&to_wall(at, zone)) };
-    let mut set = RRuleSet::new(as_wall(starts)).after(as_wall(first)).before(as_wall(last));
-    for property in all(event, "RRULE") {
-        let parsed: RRule<Unvalidated> = wall_until(property.val.as_str(), zone)?
-            .parse()
-            .map_err(|why: rrule::RRuleError| format!("its RRULE cannot be read: {}", short(&why.to_string())))?;
-        if matches!(parsed.get_freq(), Frequency::Hourly | Frequency::Minutely | Frequency::Secondly) {
-            return Err("it recurs more often than daily".to_owned());
+    let mut zones = Zones::new(&calendar.zones, Zone::Iana(context.zone), window.to);
+    if let Some(property) = calendar.zone.as_ref().filter(|property| !property.value.trim().is_empty()) {
+        match zones.named(&property.value, budget) {
+            Ok(zone) => zones.default = zone,
+            Err(why) => read.left_out.add(LeftOut::new(property.line, "X-WR-TIMEZONE", &why)),
         }
-        let checked = parsed.validate(as_wall(starts));
-        set = set.rrule(checked.map_err(|why| format!("its RRULE makes no sense: {}", short(&why.to_string())))?);
     }
-    let (mut more, mut less) = (Vec::new(), Vec::new());
-    for (name, list) in [("RDATE", &mut more), ("EXDATE", &mut less)] {
-        for property in all(event, name) {
-            for part in property.val.as_str().split(',').take(EXDATES_MAX + 1) {
-                list.push(as_wall(instant(part, zone_of(property, zone)?)?));
+    let mut reader = Reader { zones, method, left_out: &mut read.left_out, budget };
+    let mut items = Vec::new();
+    for event in &calendar.events {
+        match reader.item(event) {
+            Ok(item) => items.push(item),
+            Err(why) => read.entries.push(CalendarEntry { uid: text_of(event, "UID"), row: Err(why) }),
+        }
+    }
+    items
+}
+
+impl Read {
+    fn take(&mut self, uid: &str, expanded: Expanded<'_, '_>, context: Context<'_>) {
+        self.passed_over += expanded.passed_over;
+        let refused = expanded.refused.into_iter().map(Err);
+        // An event is read once for all its occurrences, and what refuses it is said once.
+        let mut templates: HashMap<usize, Result<Row, String>> = HashMap::new();
+        let mut said = HashSet::new();
+        let mut rows = Vec::new();
+        for occurrence in expanded.occurrences {
+            let Occurrence { item, at, minutes, place } = occurrence;
+            let line = item.event.line;
+            let template = templates.entry(line).or_insert_with(|| row(item.event, context, at));
+            let row = template.clone().and_then(|mut row| {
+                row.new.starts = Starts::At(at);
+                row.new.minutes = minutes?;
+                if !item.uid.is_empty() {
+                    row.new.uid = Some(place.external_id());
+                    row.calendar = Some(place);
+                }
+                Ok(row)
+            });
+            if row.as_ref().err().is_none_or(|why| said.insert((line, why.clone()))) {
+                rows.push(row);
             }
         }
-        if list.len() > EXDATES_MAX {
-            return Err(format!("it has more than {EXDATES_MAX} dates in {name}"));
+        let rows = rows.into_iter().chain(refused);
+        self.entries.extend(rows.map(|row| CalendarEntry { uid: uid.to_owned(), row }));
+        if !uid.is_empty() {
+            self.withdrawals.extend(expanded.withdrawals);
         }
     }
-    if all(event, "RRULE").next().is_none() {
-        more.push(as_wall(starts));
-    }
-    let found = set.set_rdates(more).set_exdates(less).all(OCCURRENCES_MAX + 1);
-    if found.dates.len() > usize::from(OCCURRENCES_MAX) {
-        return Err(format!("it recurs more than {OCCURRENCES_MAX} times within {AHEAD_MAX_DAYS} days"));
-    }
-    let mut times: Vec<Timestamp> = found.dates.iter().map(|wall| to_instant(wall.naive_utc(), zone)).collect();
-    times.sort_unstable();
-    times.dedup();
-    Ok(times)
 }
 
-/// A rule with its UNTIL in local time, marked as UTC.
-fn wall_until(rule: &str, zone: Tz) -> Result<String, String> {
-    let parts: Result<Vec<String>, String> = rule
-        .split(';')
-        .map(|part| match part.split_once('=') {
-            Some((name, until)) if name.eq_ignore_ascii_case("UNTIL") => {
-                let wall = match until.len() {
-                    8 => local(&format!("{until}T235959"))?,
-                    _ => to_wall(instant(until, zone)?, zone),
-                };
-                Ok(format!("UNTIL={}Z", wall.format("%Y%m%dT%H%M%S")))
-            }
-            _ => Ok(part.to_owned()),
-        })
-        .collect();
-    Ok(parts?.join(";"))
-}
-
-fn row(
-    event: &Component<'_>,
-    context: Context<'_>,
-    at: Timestamp,
-    minutes: Option<u32>,
-    uid: String,
-) -> Result<Row, String> {
+/// The row of an event, without its length and its external id.
+fn row(event: &Event, context: Context<'_>, at: Timestamp) -> Result<Row, String> {
     let named = ["ATTENDEE", "CONTACT", "SUMMARY", "DESCRIPTION", "LOCATION"];
     let texts: Vec<String> = named.iter().flat_map(|name| all(event, name)).map(value).collect();
     let customer = in_text::one_number(&texts, context.home).map_err(|why| why.to_string())?;
     let summary = in_text::without_numbers(&text_of(event, "SUMMARY"), context.home);
-    let category = find(event, "CATEGORIES").map(|list| first_of_list(list.val.as_str())).unwrap_or_default();
+    let category = find(event, "CATEGORIES").map(|list| first_of_list(&list.value)).unwrap_or_default();
     let category = category.trim();
     let words: Vec<&str> = summary.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).collect();
     let service = if category.is_empty() { words.join(" ") } else { category.to_owned() };
     let service: String = service.chars().filter(|c| !c.is_control()).take(NAME_MAX_CHARS).collect();
-    let cancelled = text_of(event, "STATUS").eq_ignore_ascii_case("CANCELLED");
+    let takes_time = !text_of(event, "TRANSP").trim().eq_ignore_ascii_case("TRANSPARENT");
     let note: String = text_of(event, "DESCRIPTION").chars().take(NOTE_MAX_CHARS).collect();
     Ok(Row {
         new: NewAppointment {
@@ -258,14 +226,15 @@ fn row(
             customer_name: String::new(),
             service: if service.trim().is_empty() { "appointment".to_owned() } else { service },
             new_service: true,
-            minutes,
-            staff: context.staff.map(str::to_owned),
+            minutes: None,
+            staff: context.staff.filter(|_| takes_time).map(str::to_owned),
             starts: Starts::At(at),
             note,
-            uid: Some(uid),
+            uid: None,
             by: By::Import,
         },
-        state: cancelled.then_some(AppointmentState::Cancelled),
+        state: None,
+        calendar: None,
     })
 }
 

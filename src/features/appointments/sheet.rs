@@ -92,6 +92,7 @@ fn one<'r>(cell: impl Fn(&str) -> &'r str, context: Context<'_>) -> Result<Row, 
             by: By::Import,
         },
         state: state.transpose()?,
+        calendar: None,
     })
 }
 

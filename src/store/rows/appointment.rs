@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 use sea_orm::Value;
 
-use super::table::Holds::{Big, Form, Id, Int, MaybeOf, Of, Text};
+use super::table::Holds::{Big, Form, Id, Int, MaybeDocument, MaybeOf, MaybeText, Of, Text};
 use super::table::{Table, column};
 use crate::domain::{AppointmentId, AppointmentState, ContactId, ServiceId, StaffId, TenantId, Timestamp};
 
@@ -26,6 +26,8 @@ pub(in crate::store) const TABLE: Table = Table {
         column("uid", Text),
         column("created_us", Big),
         column("updated_us", Big),
+        column("calendar_uid", MaybeText),
+        column("calendar_version", MaybeDocument),
     ],
 };
 
@@ -64,5 +66,7 @@ pub(in crate::store) fn new_row(new: NewRow<'_>) -> [Value; TABLE.width()] {
         new.uid.into(),
         new.created.unix_us().into(),
         new.created.unix_us().into(),
+        None::<String>.into(),
+        None::<String>.into(),
     ]
 }

@@ -99,3 +99,46 @@ async fn a_spreadsheet_is_looked_at_and_taken_in() {
     let exported = beside(&server, &["appointments", "export"]).ok();
     assert!(exported.contains("\"'+34600111222\""), "{exported}");
 }
+
+#[tokio::test]
+async fn a_calendar_that_changes_is_looked_at_and_taken_in_again() {
+    let server = Server::start(options()).await;
+    beside(&server, &["tenant", "set", "demo", "--zone", "Europe/Madrid"]).ok();
+    let day = |days: i64| {
+        let now = recado::domain::Clock::system().now().to_utc();
+        (now + chrono::TimeDelta::days(days)).format("%Y%m%d").to_string()
+    };
+    let write = |lines: &str| {
+        let start = format!("DTSTART;TZID=Europe/Madrid:{}T180000\nRRULE:FREQ=WEEKLY;COUNT=3\n", day(3));
+        let event = format!("BEGIN:VEVENT\nUID:s\nSUMMARY:Cut {CUSTOMER}\nDURATION:PT30M\n{start}{lines}END:VEVENT\n");
+        let text = format!("\nBEGIN:VCALENDAR\nVERSION:2.0\n{event}END:VCALENDAR\n");
+        std::fs::write(server.folder().join("marta.ics"), text).unwrap();
+    };
+    let import = |more: &[&str]| {
+        run(&mut super::command(server.folder(), &[&["appointments", "import", "marta.ics"], more].concat()))
+    };
+    let states = || {
+        let listed = beside(&server, &["appointments", "list", "--json"]).json();
+        let states = listed.as_array().expect("a list").iter().filter_map(|one| one["state"].as_str());
+        states.map(str::to_owned).collect::<Vec<_>>()
+    };
+    write("");
+    assert!(import(&[]).out.contains("3 new, 0 changed, 0 unchanged, 0 withdrawn, 0 refused"));
+    write(&format!("SEQUENCE:1\nEXDATE;VALUE=DATE:{}\n", day(10)));
+    let preview = import(&["--preview"]);
+    assert_eq!(preview.code, Some(0), "{}", preview.out);
+    let said = format!("UID s/{}", day(10));
+    assert!(preview.out.contains(&said) && preview.out.contains("withdrawn: Cut, "), "{}", preview.out);
+    assert!(preview.out.contains("2 unchanged, 1 withdrawn, 0 refused  (a preview"), "{}", preview.out);
+    assert_eq!(states(), ["booked"; 3]);
+    let report = run(&mut super::command(server.folder(), &["appointments", "import", "marta.ics", "--json"])).json();
+    assert_eq!(report["withdrawn"][0]["state"], "cancelled");
+    assert_eq!(states(), ["booked", "cancelled", "booked"]);
+    write("");
+    assert!(import(&[]).out.contains("3 older than what is known"));
+    write("SEQUENCE:1\nDTEND:soon\n");
+    let damaged = import(&[]);
+    assert_eq!(damaged.code, Some(1), "a line that matters is missing");
+    assert!(damaged.out.contains("line 11: left out: DTEND: 'soon' is no time"), "{}", damaged.out);
+    assert!(damaged.out.contains("0 withdrawn"), "{}", damaged.out);
+}

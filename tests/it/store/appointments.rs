@@ -443,6 +443,7 @@ async fn a_file_imported_twice_changes_nothing_the_second_time() {
                 Ok(Imported::New(_)) => "new",
                 Ok(Imported::Changed(_)) => "changed",
                 Ok(Imported::Unchanged(_)) => "unchanged",
+                Ok(Imported::Older) => "older",
                 Err(refused) => refused.code(),
             };
             done.iter().map(word).collect::<Vec<_>>()

@@ -2,6 +2,7 @@
 
 mod appointments;
 mod by_hand;
+mod calendar;
 mod calls;
 mod campaigns;
 mod contact_channels;

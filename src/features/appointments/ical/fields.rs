@@ -1,31 +1,86 @@
 //! Reads single properties of a calendar event: text, times, durations.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
-use chrono_tz::Tz;
-use icalendar::parser::{Component, Property};
+use chrono::{NaiveDate, NaiveDateTime};
 
+use super::component::Event;
+use super::lines::Property;
+use super::zones::{Zone, Zones};
 use crate::domain::Timestamp;
 use crate::store::tables::appointments::MINUTES_MAX;
-use crate::time::zone::to_instant;
+use crate::time::recurrence::Budget;
 
-/// The duration from DTEND or DURATION; `None` where neither is present.
-pub(super) fn minutes(event: &Component<'_>, starts: Timestamp, zone: Tz) -> Result<Option<u32>, String> {
-    let seconds = match (find(event, "DTEND"), find(event, "DURATION")) {
-        (Some(end), _) => time_of(end, zone)?.since(starts).as_secs(),
-        (None, Some(span)) => seconds(span.val.as_str()).ok_or("its DURATION cannot be read")?,
-        (None, None) => return Ok(None),
-    };
-    let minutes = u32::try_from(seconds.div_ceil(60)).unwrap_or(u32::MAX);
-    if (1..=MINUTES_MAX).contains(&minutes) {
-        return Ok(Some(minutes));
+/// The longest part of a text that is read, in characters.
+const TEXT_MAX_CHARS: usize = 16 << 10;
+
+/// A date, or a local time and its zone.
+#[derive(Clone, Debug)]
+pub(super) enum Moment {
+    Day(NaiveDate),
+    At(NaiveDateTime, Zone),
+}
+
+impl Moment {
+    /// The instant; the first one of a day in this zone.
+    pub fn instant(&self, zone: &Zone) -> Timestamp {
+        match self {
+            Self::Day(day) => zone.to_instant(day.and_time(chrono::NaiveTime::MIN)),
+            Self::At(wall, zone) => zone.to_instant(*wall),
+        }
     }
-    Err(format!("it lasts {minutes} minutes: an appointment lasts 1 to {MINUTES_MAX}"))
+}
+
+/// Reads a time. `zone` is the zone of a local time that names none.
+pub(super) fn moment(text: &str, zone: &Zone) -> Result<Moment, String> {
+    let text = text.trim();
+    if let Some(utc) = text.strip_suffix(['Z', 'z']) {
+        return Ok(Moment::At(local(utc)?, Zone::UTC));
+    }
+    if text.len() == 8 {
+        let day = NaiveDate::parse_from_str(text, "%Y%m%d").map_err(|_| format!("'{}' is no date", short(text)))?;
+        return Ok(Moment::Day(day));
+    }
+    Ok(Moment::At(local(text)?, zone.clone()))
+}
+
+/// The zone that a property names, else `other`.
+pub(super) fn zone_of(
+    property: &Property,
+    zones: &mut Zones<'_>,
+    other: &Zone,
+    budget: &mut Budget,
+) -> Result<Zone, String> {
+    let is_utc = property.value.trim_end().ends_with(['Z', 'z']);
+    match property.param("TZID").filter(|name| !is_utc && !name.is_empty()) {
+        Some(name) => zones.named(name, budget),
+        None => Ok(other.clone()),
+    }
+}
+
+/// `20261201T100000`.
+pub(super) fn local(text: &str) -> Result<NaiveDateTime, String> {
+    let parsed = NaiveDateTime::parse_from_str(&text.to_ascii_uppercase(), "%Y%m%dT%H%M%S").ok();
+    let known = parsed.filter(|at| (1..=9_998).contains(&chrono::Datelike::year(at)));
+    known.ok_or_else(|| format!("'{}' is no time", short(text)))
+}
+
+/// The minutes of a length in seconds. A length of 0 says nothing: the service's length counts.
+pub(super) fn minutes(seconds: Option<i64>) -> Result<Option<u32>, String> {
+    let Some(seconds) = seconds.filter(|seconds| *seconds != 0) else { return Ok(None) };
+    if seconds < 0 {
+        return Err("it ends before it starts".to_owned());
+    }
+    let minutes = (seconds as u64).div_ceil(60);
+    match u32::try_from(minutes) {
+        Ok(minutes) if minutes <= MINUTES_MAX => Ok(Some(minutes)),
+        _ => Err(format!("it lasts {minutes} minutes: an appointment lasts 1 to {MINUTES_MAX}")),
+    }
 }
 
 /// `PT1H30M`, `P1D`, `P1W` in seconds.
-pub(super) fn seconds(text: &str) -> Option<u64> {
-    let (mut total, mut number) = (0u64, String::new());
-    for c in text.strip_prefix('+').unwrap_or(text).strip_prefix('P')?.chars() {
+pub(super) fn seconds(text: &str) -> Option<i64> {
+    let (mut total, mut number) = (0i64, String::new());
+    let text = text.trim().to_ascii_uppercase();
+    for c in text.strip_prefix('+').unwrap_or(&text).strip_prefix('P')?.chars() {
         let unit = match c {
             '0'..='9' if number.len() < 6 => {
                 number.push(c);
@@ -39,23 +94,33 @@ pub(super) fn seconds(text: &str) -> Option<u64> {
             'S' => 1,
             _ => return None,
         };
-        total += number.parse::<u64>().ok()? * unit;
+        total += number.parse::<i64>().ok()? * unit;
         number.clear();
     }
     number.is_empty().then_some(total)
 }
 
-pub(super) fn all<'e>(event: &'e Component<'_>, name: &'e str) -> impl Iterator<Item = &'e Property<'e>> {
-    event.properties.iter().filter(move |property| property.name.as_str().eq_ignore_ascii_case(name))
+pub(super) fn all<'e>(event: &'e Event, name: &'e str) -> impl Iterator<Item = &'e Property> {
+    event.properties.iter().filter(move |property| property.name == name)
 }
 
-pub(super) fn find<'e>(event: &'e Component<'_>, name: &'e str) -> Option<&'e Property<'e>> {
+pub(super) fn find<'e>(event: &'e Event, name: &'e str) -> Option<&'e Property> {
     all(event, name).next()
 }
 
 /// A property's text, unescaped.
-pub(super) fn value(property: &Property<'_>) -> String {
-    property.val.clone().unescape_text().as_str().to_owned()
+pub(super) fn value(property: &Property) -> String {
+    let mut text = String::new();
+    let mut chars = property.value.chars().take(TEXT_MAX_CHARS);
+    while let Some(c) = chars.next() {
+        match if c == '\\' { chars.next() } else { Some(c) } {
+            Some('n' | 'N') if c == '\\' => text.push('\n'),
+            // PostgreSQL stores no NUL.
+            Some('\0') | None => {}
+            Some(c) => text.push(c),
+        }
+    }
+    text
 }
 
 /// The first of comma-separated texts, unescaped.
@@ -68,42 +133,8 @@ pub(super) fn first_of_list(list: &str) -> String {
     first
 }
 
-pub(super) fn text_of(event: &Component<'_>, name: &str) -> String {
+pub(super) fn text_of(event: &Event, name: &str) -> String {
     find(event, name).map(value).unwrap_or_default()
-}
-
-/// The zone that a property names, else `other`.
-pub(super) fn zone_of(property: &Property<'_>, other: Tz) -> Result<Tz, String> {
-    let named = property.params.iter().find(|param| param.key.as_str().eq_ignore_ascii_case("TZID"));
-    match named.and_then(|param| param.val.as_ref()) {
-        Some(name) => {
-            let name = name.as_str().trim_matches('"');
-            name.parse().map_err(|_| format!("its zone '{}' is none of IANA's, such as Europe/Madrid", short(name)))
-        }
-        None => Ok(other),
-    }
-}
-
-pub(super) fn time_of(property: &Property<'_>, zone: Tz) -> Result<Timestamp, String> {
-    instant(property.val.as_str(), zone_of(property, zone)?)
-}
-
-/// `20261201T100000` in local time, or with a `Z` in UTC.
-pub(super) fn instant(text: &str, zone: Tz) -> Result<Timestamp, String> {
-    let text = text.trim();
-    if text.len() == 8 {
-        return Err("it is about whole days: an appointment has a time".to_owned());
-    }
-    match text.strip_suffix(['Z', 'z']) {
-        Some(utc) => Ok(DateTime::<Utc>::from_naive_utc_and_offset(local(utc)?, Utc).into()),
-        None => Ok(to_instant(local(text)?, zone)),
-    }
-}
-
-pub(super) fn local(text: &str) -> Result<NaiveDateTime, String> {
-    let parsed = NaiveDateTime::parse_from_str(text, "%Y%m%dT%H%M%S").ok();
-    let known = parsed.filter(|at| (1970..=9_998).contains(&chrono::Datelike::year(at)));
-    known.ok_or_else(|| format!("'{}' is no time", short(text)))
 }
 
 pub(super) fn short(text: &str) -> String {

@@ -1,7 +1,9 @@
-//! Imports many appointments from a file in one transaction, and reports each row: new, changed, unchanged or refused.
+//! Imports many appointments from a file in one transaction, and reports each row: new, changed, unchanged, older than what
+//! is known, or refused.
 
 use sea_orm::TransactionTrait;
 
+use super::calendar::{self, CalendarPlace, KnownEvents, Withdrawal};
 use super::write::{self, Moved, NewAppointment, Order};
 use super::{Appointment, BookingError, read};
 use crate::domain::name_key::name_key;
@@ -20,6 +22,8 @@ pub struct Row {
     pub new: NewAppointment,
     /// The state of the appointment; `None` leaves it.
     pub state: Option<AppointmentState>,
+    /// The occurrence of an event that it is, for rows of a calendar file. `new.uid` is its external id.
+    pub calendar: Option<CalendarPlace>,
 }
 
 /// The result of a row.
@@ -29,6 +33,17 @@ pub enum Imported {
     New(AppointmentId),
     Changed(AppointmentId),
     Unchanged(AppointmentId),
+    /// A newer version of its event is known, so nothing has changed.
+    Older,
+}
+
+/// The result of a calendar file.
+#[derive(Debug, Default)]
+pub struct CalendarImport {
+    /// The result of each row.
+    pub rows: Vec<Result<Imported, BookingError>>,
+    /// The appointments that were cancelled, because the file no longer has them.
+    pub withdrawn: Vec<Appointment>,
 }
 
 impl Store {
@@ -41,20 +56,44 @@ impl Store {
         rows: &[Row],
         preview: bool,
     ) -> Result<Vec<Result<Imported, BookingError>>, StoreError> {
+        Ok(self.import_calendar(tenant, rows, &[], preview).await?.rows)
+    }
+
+    /// Imports as [`Store::import_appointments`] does. First it cancels what the file withdraws, so that its time is free.
+    pub async fn import_calendar(
+        &self,
+        tenant: TenantId,
+        rows: &[Row],
+        withdrawals: &[Withdrawal],
+        preview: bool,
+    ) -> Result<CalendarImport, StoreError> {
         let txn = begin(&self.write).await?;
-        let mut imported = Vec::with_capacity(rows.len());
+        let mut done = CalendarImport::default();
+        let mut known = KnownEvents::default();
+        let places = rows.iter().filter_map(|row| row.calendar.as_ref()).map(|place| &place.uid);
+        for uid in withdrawals.iter().map(|withdrawal| &withdrawal.uid).chain(places) {
+            known.load(&txn, tenant, uid).await?;
+        }
+        for withdrawal in withdrawals {
+            match known.withdraw(&txn, &self.context, tenant, withdrawal).await {
+                Ok(cancelled) => done.withdrawn.extend(cancelled),
+                Err(BookingError::Store(error)) => return Err(error),
+                // Somebody was faster, and it is over already.
+                Err(_) => {}
+            }
+        }
         for row in rows.iter().take(IMPORT_MAX) {
             // A refused row leaves nothing behind, not even a new customer.
             let own = txn.begin().await?;
-            match import(&own, &self.context, row).await {
-                Ok(done) => {
+            match import(&own, &self.context, row, &known).await {
+                Ok(imported) => {
                     own.commit().await?;
-                    imported.push(Ok(done));
+                    done.rows.push(Ok(imported));
                 }
                 Err(BookingError::Store(error)) => return Err(error),
                 Err(refused) => {
                     own.rollback().await?;
-                    imported.push(Err(refused));
+                    done.rows.push(Err(refused));
                 }
             }
         }
@@ -63,11 +102,34 @@ impl Store {
         } else {
             self.commit_changes(txn, [tenant]).await?;
         }
-        Ok(imported)
+        Ok(done)
     }
 }
 
-async fn import(txn: &impl Txn, context: &WriterContext, row: &Row) -> Result<Imported, BookingError> {
+/// Imports a row. A row of a calendar file is compared with the versions that are known.
+async fn import(
+    txn: &impl Txn,
+    context: &WriterContext,
+    row: &Row,
+    known: &KnownEvents,
+) -> Result<Imported, BookingError> {
+    let Some(place) = &row.calendar else { return import_row(txn, context, row).await };
+    if known.is_older(place) {
+        return Ok(Imported::Older);
+    }
+    let tenant = row.new.tenant;
+    let same = known.find(place, place.occurrence).or_else(|| known.find(place, place.former?));
+    if let Some(same) = same {
+        calendar::rename(txn, tenant, same, place).await?;
+    }
+    let imported = import_row(txn, context, row).await?;
+    if let Imported::New(id) | Imported::Changed(id) | Imported::Unchanged(id) = imported {
+        known.note(txn, tenant, id, place).await?;
+    }
+    Ok(imported)
+}
+
+async fn import_row(txn: &impl Txn, context: &WriterContext, row: &Row) -> Result<Imported, BookingError> {
     let new = &row.new;
     let found = match &new.uid {
         Some(uid) => read::by_uid(txn, new.tenant, uid).await?,

@@ -5,6 +5,7 @@
 //! key, whatever was read before.
 
 mod by_rules;
+mod calendar;
 mod customers;
 mod error;
 mod import;
@@ -18,9 +19,10 @@ use chrono::NaiveDateTime;
 use chrono_tz::Tz;
 use serde::Serialize;
 
+pub use calendar::{CalendarPlace, CalendarVersion, CalendarVersions, Withdrawal, WithdrawalScope};
 pub use customers::{AHEAD_MAX_DAYS, is_ahead, times_of};
 pub use error::BookingError;
-pub use import::{IMPORT_MAX, Imported, Row};
+pub use import::{CalendarImport, IMPORT_MAX, Imported, Row};
 pub use read::Filter;
 pub use staff::{NewStaff, Service, StaffMember};
 pub use write::{Moved, NewAppointment, Order, granules};

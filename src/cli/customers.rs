@@ -287,7 +287,9 @@ fn number(tenant: &Tenant, number: &str) -> Result<Phone, CliError> {
 async fn find(store: &Store, tenant: &Tenant, wanted: &str) -> Result<ContactFacts, CliError> {
     let id = match wanted.parse() {
         Ok(id) => Some(id),
-        Err(_) => store.contact_by_key(tenant.id, &crate::domain::Address::parse_human(wanted, tenant.home())?.key()).await?,
+        Err(_) => {
+            store.contact_by_key(tenant.id, &crate::domain::Address::parse_human(wanted, tenant.home())?.key()).await?
+        }
     };
     let id = id.ok_or_else(|| none(tenant, wanted))?;
     let (mut known, _) = store.contact_facts(tenant.id, &[id], None).await?;

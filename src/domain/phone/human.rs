@@ -200,9 +200,11 @@ fn valid<'f>(plans: &[Plan], forms: &'f [String]) -> Option<&'f str> {
     forms.iter().map(String::as_str).find(|form| owner(plans, form).is_some())
 }
 
-/// The first reading of a possible length; one that begins with the trunk prefix comes last.
+/// The first reading of a possible length; one that begins with the trunk prefix comes last. Where that is a 0, no number
+/// begins with one.
 fn possible<'f>(plan: &Plan, plans: &[Plan], forms: &'f [String]) -> Option<&'f str> {
-    let (last, first): (Vec<_>, Vec<_>) = forms.iter().partition(|form| begins_with_trunk(plan, form));
+    let (mut last, first): (Vec<_>, Vec<_>) = forms.iter().partition(|form| begins_with_trunk(plan, form));
+    last.retain(|_| plan.trunk() != "0");
     first.into_iter().chain(last).map(String::as_str).find(|form| is_possible(plans, form))
 }
 

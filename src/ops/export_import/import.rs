@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::{Map, Value as Json};
 
 use super::{Counts, End, FORMAT, Header, TenantLine};
-use crate::domain::{Address, CampaignState, Channel, Clock, TenantId, Timestamp};
+use crate::domain::{Address, CampaignState, Channel, Clock, Phone, TenantId, Timestamp};
 use crate::store::rows::{sender, tenant};
 use crate::store::{CUSTOMER_CHANNEL, NotARow, SET_ASIDE, Store, StoreError, TABLES, Table, ordering_key};
 use crate::tenants::TenantSettings;

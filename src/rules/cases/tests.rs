@@ -75,7 +75,7 @@ fn an_expected_action_that_lacks_something_is_named() {
         (r#"{"send": "sms", "text": "Hi"}"#, "missing field `to`"),
         (r#"{"send": "sms", "to": "+15005550006"}"#, "it lacks \"text\", \"template\", \"email\" or \"call\""),
         (r#"{"effect": "tag"}"#, "missing field `tag`"),
-        (r#"{"reply": "Hi"}"#, "one of \"send\", \"effect\", \"url\" and \"do\""),
+        (r#"{"reply": "Hi"}"#, "one of \"send\", \"unaddressed\", \"effect\", \"url\" and \"do\""),
     ] {
         let report = report(&format!(
             r#"[{{"name": "a", "event": {{"kind": "inbound_sms", "body": "hi"}}, "expect": {{"actions": [{action}]}}}},

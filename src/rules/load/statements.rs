@@ -184,7 +184,9 @@ impl Run<'_> {
         }
         // The crate changes no constant in place, so the scope is built anew.
         let old = std::mem::take(&mut self.scope);
-        for (name, constant, value) in old.iter_raw() {
+        // The crate lists variables from the last one on.
+        let entries: Vec<_> = old.iter_raw().collect();
+        for (name, constant, value) in entries.into_iter().rev() {
             let value = if names.contains(name) { Dynamic::from(Broken { line }) } else { value.clone() };
             if constant {
                 self.scope.push_constant_dynamic(name, value);

@@ -72,8 +72,8 @@ fn set_limits(engine: &mut Engine, limits: &Limits) {
         // The parser has turned most names into positions. A position that holds another variable, or none, would give
         // another value, or end in a panic of the crate.
         let value = if index > 0 {
-            let at = scope.len().checked_sub(index);
-            let found = at.and_then(|at| scope.iter_raw().nth(at)).filter(|(found, ..)| *found == name);
+            // The crate lists variables from the last one on, as the positions count.
+            let found = scope.iter_raw().nth(index - 1).filter(|(found, ..)| *found == name);
             let missing = || EvalAltResult::ErrorVariableNotFound(name.to_owned(), Position::NONE);
             Some(found.map(|(_, _, value)| value).ok_or_else(missing)?)
         } else {

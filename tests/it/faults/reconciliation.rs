@@ -9,7 +9,6 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use recado::domain::Clock;
 use recado::emulators::twilio::{Fault, FaultKind};
 use recado::store::rows::action;
 use serde::Deserialize;
@@ -68,7 +67,7 @@ async fn of_two_messages_that_match_none_is_adopted() {
     assert_eq!(provider.carrier.taken(), 2, "and it is not sent again");
 }
 
-/// A provider that answers each creation with an error, and whose list has a next page for ever.
+/// A provider that answers each creation with an error, and whose list of what was sent has a next page for ever.
 #[derive(Clone, Default)]
 struct Endless {
     created: Arc<AtomicUsize>,
@@ -79,6 +78,9 @@ struct Endless {
 struct PageQuery {
     #[serde(rename = "Page", default)]
     page: u64,
+    /// Only a search for a send names its sender. The list that is read at the start ends.
+    #[serde(rename = "From")]
+    from: Option<String>,
 }
 
 impl Endless {
@@ -96,16 +98,13 @@ impl Endless {
         (StatusCode::INTERNAL_SERVER_ERROR, Json(json!({"message": "Internal Server Error", "status": 500})))
     }
 
-    /// Each page has one message, which the customer wrote.
     async fn list(State(endless): State<Self>, Query(query): Query<PageQuery>) -> Json<Value> {
+        if query.from.is_none() {
+            return Json(json!({"messages": [], "next_page_uri": null}));
+        }
         endless.pages.fetch_add(1, Ordering::SeqCst);
-        let created = Clock::system().now().to_utc().to_rfc2822();
-        let message = json!({
-            "sid": format!("SM{:032x}", query.page + 1_000), "status": "received", "direction": "inbound",
-            "from": customer(1), "to": OURS, "body": "hola", "date_created": created, "date_sent": created,
-        });
-        let next = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json?Page={}&PageSize=1000", query.page + 1);
-        Json(json!({"messages": [message], "next_page_uri": next}))
+        let next = format!("/2010-04-01/Accounts/{ACCOUNT}/Messages.json?Page={}&From={OURS}", query.page + 1);
+        Json(json!({"messages": [], "next_page_uri": next.replace('+', "%2B")}))
     }
 }
 

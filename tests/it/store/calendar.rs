@@ -22,7 +22,8 @@ fn file(method: &str, events: &[&str]) -> String {
 impl Bench {
     /// The results of the rows, and the dates of the withdrawn appointments.
     async fn import_file(&self, text: &str, preview: bool) -> (BTreeMap<&'static str, usize>, Vec<String>) {
-        let context = Context { tenant: self.tenant, zone: chrono_tz::Tz::Europe__Madrid, home: None, staff: Some("Marta") };
+        let context =
+            Context { tenant: self.tenant, zone: chrono_tz::Tz::Europe__Madrid, home: None, staff: Some("Marta") };
         let read = ical::read(text.as_bytes(), context, self.store.clock().now()).expect("a calendar");
         let rows: Vec<_> = read.entries.into_iter().map(|entry| entry.row.expect("a row")).collect();
         let done =

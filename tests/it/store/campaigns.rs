@@ -90,7 +90,7 @@ impl Bench {
         self.store.plan_tries(campaign, tries, &[], &[], paced).await.expect("it can be written")
     }
 
-    async fn sent_as(&self, claimed: &Claimed, sid: &str) {
+    async fn try_sent_as(&self, claimed: &Claimed, sid: &str) {
         let end = AttemptResult::Sent { sid: sid.to_owned(), status: DeliveryStatus::Queued };
         assert!(self.end(claimed, end, None).await);
     }
@@ -113,7 +113,7 @@ impl Bench {
         let campaign = self.running(name, &["+34600000101"]).await;
         assert!(self.try_all(&campaign, Channel::Sms).await);
         let claimed = self.claim().await;
-        self.sent_as(&claimed[0], &format!("SM{name}")).await;
+        self.try_sent_as(&claimed[0], &format!("SM{name}")).await;
         self.settle_as(&campaign, |_| done("sent")).await;
         self.store.add_members(&campaign, &[somebody("+5511987654321", "João")]).await.unwrap();
         campaign
@@ -200,7 +200,7 @@ async fn a_member_is_tried_again_when_it_is_time_and_each_message_counts_once() 
         let campaign = bench.running("spring", &[ANA, LUIS]).await;
         assert!(bench.try_all(&campaign, Channel::Sms).await);
         let claimed = bench.claim().await;
-        bench.sent_as(&claimed[0], "SM1").await;
+        bench.try_sent_as(&claimed[0], "SM1").await;
         assert!(bench.end(&claimed[1], AttemptResult::Failed, Some(30_008)).await);
         let first = bench.ended(&campaign).await;
         assert_eq!(first.iter().map(|one| one.state.as_str()).collect::<Vec<_>>(), ["sent", "failed"]);
@@ -224,7 +224,7 @@ async fn a_member_is_tried_again_when_it_is_time_and_each_message_counts_once() 
         bench.store.end_tries(&campaign, &late).await.unwrap();
         assert_eq!(bench.counted(&campaign).await.trying, 1);
         let claimed = bench.claim().await;
-        bench.sent_as(&claimed[0], "SM2").await;
+        bench.try_sent_as(&claimed[0], "SM2").await;
         bench.settle_as(&campaign, |_| done("sent")).await;
         let statistics = bench.counted(&campaign).await;
         assert_eq!((statistics.done, statistics.tries), (2, 3));
@@ -252,7 +252,7 @@ async fn a_paused_campaign_withdraws_tries_that_have_not_begun() {
         assert_eq!((statistics.trying, statistics.waiting, statistics.tries), (1, 1, 1));
         let paused = bench.stands(&campaign).await;
         assert!(!bench.try_all(&paused, Channel::Sms).await, "nobody is tried while it is paused");
-        bench.sent_as(&begun[0], "SM1").await;
+        bench.try_sent_as(&begun[0], "SM1").await;
         assert!(bench.becomes(&paused, CampaignState::Paused, CampaignState::Running).await);
         let campaign = bench.stands(&campaign).await;
         assert!(bench.try_all(&campaign, Channel::Sms).await);
@@ -295,8 +295,8 @@ async fn a_call_counts_once_and_an_open_call_is_found() {
         let campaign = bench.running("spring", &[ANA, LUIS]).await;
         assert!(bench.try_all(&campaign, Channel::Voice).await);
         let claimed = bench.claim().await;
-        bench.sent_as(&claimed[0], "CA1").await;
-        bench.sent_as(&claimed[1], "CA2").await;
+        bench.try_sent_as(&claimed[0], "CA1").await;
+        bench.try_sent_as(&claimed[1], "CA2").await;
         assert!(bench.ended(&campaign).await.is_empty(), "calls that were begun have not ended");
         let later = bench.now().plus(Duration::from_secs(1));
         let open = async || {
@@ -338,7 +338,7 @@ async fn held_and_long_unknown_tries_take_no_place() {
         assert_eq!((claimed.len(), under_way(bench.now()).await), (3, 3), "held");
         let begun = bench.now();
         assert!(bench.end(&claimed[0], AttemptResult::Unknown { look_at: begun.plus(DAY) }, None).await);
-        bench.sent_as(&claimed[1], "CA2").await;
+        bench.try_sent_as(&claimed[1], "CA2").await;
         assert_eq!(under_way(begun).await, 3, "it may be under way");
         assert_eq!(under_way(begun.plus(Duration::from_micros(1))).await, 2, "the provider would have reported it");
         assert!(bench.becomes(&campaign, CampaignState::Running, CampaignState::Cancelled).await);

@@ -51,7 +51,7 @@ impl Bench {
     }
 
     /// Sends a message of this origin now.
-    async fn sent_as(&self, sid: &str, to: &str, origin: Origin) -> Claimed {
+    async fn sent_from(&self, sid: &str, to: &str, origin: Origin) -> Claimed {
         let (event, contact) = self.received(sid, to, "hola").await;
         let mut send = self.send(event, contact, 0, to, "hola");
         send.origin = origin;
@@ -65,7 +65,8 @@ impl Bench {
     /// A keyword on a channel.
     async fn wishes(&self, sid: &str, channel: Channel, from: &str, keyword: OptOutWord) {
         let text = self.text(sid, from, "x");
-        let inbound = NewInbound::new(self.tenant, channel, text.from, text.data, self.now(), 1, Some(word(keyword)));
+        let inbound =
+            NewInbound::new(self.tenant, channel, text.from, None, text.data, self.now(), 1, Some(word(keyword)));
         self.store.writer().ingest(inbound).await.expect("it can be stored");
     }
 }
@@ -105,13 +106,16 @@ async fn a_start_lifts_no_do_not_call() {
 async fn a_stop_holds_on_its_own_channel_and_a_start_too() {
     on_both(|bench| async move {
         bench.wishes("SM1", Channel::WhatsApp, ANA, OptOutWord::Stop).await;
-        let first = bench.sent_as("SM2", ANA, Origin::Answer).await;
+        let first = bench.sent_from("SM2", ANA, Origin::Answer).await;
         assert!(!first.facts.opted_out, "the text messages go on");
         bench.wishes("SM3", Channel::Sms, ANA, OptOutWord::Stop).await;
         bench.wishes("SM4", Channel::WhatsApp, ANA, OptOutWord::Start).await;
-        assert!(bench.sent_as("SM5", ANA, Origin::Answer).await.facts.opted_out, "a START elsewhere does not lift it");
+        assert!(
+            bench.sent_from("SM5", ANA, Origin::Answer).await.facts.opted_out,
+            "a START elsewhere does not lift it"
+        );
         bench.wishes("SM6", Channel::Sms, ANA, OptOutWord::Start).await;
-        assert!(!bench.sent_as("SM7", ANA, Origin::Answer).await.facts.opted_out);
+        assert!(!bench.sent_from("SM7", ANA, Origin::Answer).await.facts.opted_out);
     })
     .await;
 }
@@ -139,20 +143,20 @@ async fn the_21610_of_another_provider_opts_nobody_out() {
 async fn the_loop_guard_counts_what_was_sent_by_itself_within_its_window() {
     on_both(|bench| async move {
         for (number, origin) in [Origin::Manual, Origin::System, Origin::Manual].into_iter().enumerate() {
-            let one = bench.sent_as(&format!("SM{number}"), ANA, origin).await;
+            let one = bench.sent_from(&format!("SM{number}"), ANA, origin).await;
             assert_eq!(one.facts.recent, 0, "{origin:?} before it does not count");
         }
-        assert_eq!(bench.sent_as("SM10", ANA, Origin::Answer).await.facts.recent, 0);
+        assert_eq!(bench.sent_from("SM10", ANA, Origin::Answer).await.facts.recent, 0);
         let answered = bench.now();
         bench.pass(60);
-        assert_eq!(bench.sent_as("SM11", ANA, Origin::Business).await.facts.recent, 1);
-        assert_eq!(bench.sent_as("SM12", ANA, Origin::Manual).await.facts.recent, 2);
+        assert_eq!(bench.sent_from("SM11", ANA, Origin::Business).await.facts.recent, 1);
+        assert_eq!(bench.sent_from("SM12", ANA, Origin::Manual).await.facts.recent, 2);
         // A claim takes a millisecond of this clock.
         let edge = answered.plus(Duration::from_secs(600)).since(bench.now());
         bench.store.clock().advance(edge.saturating_sub(Duration::from_millis(2)));
-        assert_eq!(bench.sent_as("SM13", ANA, Origin::Manual).await.facts.recent, 2, "just within ten minutes");
+        assert_eq!(bench.sent_from("SM13", ANA, Origin::Manual).await.facts.recent, 2, "just within ten minutes");
         bench.store.clock().advance(Duration::from_millis(2));
-        assert_eq!(bench.sent_as("SM14", ANA, Origin::Manual).await.facts.recent, 1, "the answer is older");
+        assert_eq!(bench.sent_from("SM14", ANA, Origin::Manual).await.facts.recent, 1, "the answer is older");
     })
     .await;
 }
@@ -160,10 +164,10 @@ async fn the_loop_guard_counts_what_was_sent_by_itself_within_its_window() {
 #[tokio::test]
 async fn the_frequency_cap_counts_what_the_business_started_within_a_day() {
     on_both(|bench| async move {
-        let started = async |sid: &str| bench.sent_as(sid, ANA, Origin::Business).await.facts.started;
+        let started = async |sid: &str| bench.sent_from(sid, ANA, Origin::Business).await.facts.started;
         assert_eq!(started("SM1").await, 0);
-        bench.sent_as("SM2", ANA, Origin::Answer).await;
-        bench.sent_as("SM3", ANA, Origin::Manual).await;
+        bench.sent_from("SM2", ANA, Origin::Answer).await;
+        bench.sent_from("SM3", ANA, Origin::Manual).await;
         assert_eq!(started("SM4").await, 1, "only what the business started");
         bench.pass(DAY_S - 60);
         assert_eq!(started("SM5").await, 2, "nearly a day later");
@@ -234,9 +238,9 @@ async fn a_refusal_of_one_sender_leaves_others_and_a_start_lifts_it() {
         let refused = bench.under_way("SM1", ANA).await;
         assert!(bench.end(&refused, AttemptResult::Failed, Some(21610)).await);
         assert_eq!(refused.send.sender, OURS);
-        assert!(bench.sent_as("SM2", ANA, Origin::Answer).await.facts.opted_out);
+        assert!(bench.sent_from("SM2", ANA, Origin::Answer).await.facts.opted_out);
         bench.wished("SM3", ANA, word(OptOutWord::Start)).await;
-        assert!(!bench.sent_as("SM4", ANA, Origin::Answer).await.facts.opted_out, "she wrote START");
+        assert!(!bench.sent_from("SM4", ANA, Origin::Answer).await.facts.opted_out, "she wrote START");
     })
     .await;
 }

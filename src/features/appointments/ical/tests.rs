@@ -22,7 +22,12 @@ fn event(uid: &str, rest: &str) -> String {
 }
 
 fn read_bytes(bytes: &[u8], now: &str) -> Result<Read, BadCalendar> {
-    let context = Context { tenant: TenantId::new(uuid::Uuid::nil()), zone: Tz::Europe__Madrid, home: None, staff: Some("Marta") };
+    let context = Context {
+        tenant: TenantId::new(uuid::Uuid::nil()),
+        zone: Tz::Europe__Madrid,
+        home: None,
+        staff: Some("Marta"),
+    };
     read(bytes, context, at(now))
 }
 
@@ -226,7 +231,7 @@ fn a_line_that_cannot_be_read_is_left_out_and_named() {
         assert_eq!((named.0, named.1), (7, property), "{line}");
         assert!(named.2.contains(says), "{line}: {}", named.2);
     };
-    check("DTEND:tomorrow", "DTEND", "'tomorrow' is no time");
+    check("DTEND:next week", "DTEND", "'next week' is no time");
     check("DTEND;VALUE=DATE:20261202", "DTEND", "a date");
     check("DURATION:1H", "DURATION", "no length");
     check("RRULE:FREQ=NEVER", "RRULE", "FREQ cannot be 'NEVER'");

@@ -46,6 +46,8 @@ pub(super) struct Walker<'a> {
     pub place: Place,
     /// The first parameter of the function under check.
     pub parameter: Option<String>,
+    /// The names that the function under check declares: parameters and variables. A closure in it may capture them.
+    pub declared: BTreeSet<String>,
 }
 
 /// The part of the file under check.
@@ -133,7 +135,7 @@ impl Walker<'_> {
             |node| matches!(node, ASTNode::Expr(Expr::FnCall(call, at)) if call.name == "curry" && is_capture(call, (*at).into())),
         );
         let reported = self.report.findings.iter().any(|finding| finding.at == at && !finding.warning);
-        if reported || (captured && self.function().is_none()) {
+        if reported || (captured && (self.function().is_none() || self.declared.contains(name))) {
             return;
         }
         self.error(

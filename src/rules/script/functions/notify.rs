@@ -66,7 +66,8 @@ fn notice_to(eval: &EvalContext, contact: &ContactFacts, text: String, more: &Ma
     // A customer who hides the number can be reached on WhatsApp only.
     let wanted = if contact.phone.is_none() { Some(Channel::WhatsApp) } else { prefers.parse::<Channel>().ok() };
     let channel = wanted.filter(|channel| !contact.opted_out.contains(channel));
-    let send = |channel, to, text, body| Action::Send(Send { channel, to, reply: false, fallback: Some(text), body }).into();
+    let send =
+        |channel, to, text, body| Action::Send(Send { channel, to, reply: false, fallback: Some(text), body }).into();
     match (channel, contact.email()) {
         (Some(Channel::Email), Some(email)) => {
             let given = more.get("subject").and_then(text_of).filter(|subject| !subject.trim().is_empty());

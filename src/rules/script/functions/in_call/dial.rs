@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Map, NativeCallContext};
 
-use crate::domain::call::{Dial, Step};
 use crate::domain::Channel;
+use crate::domain::call::{Dial, Step};
 use crate::rules::script::arguments::{address_on, number, text};
 use crate::rules::script::context::EvalContext;
 use crate::rules::script::functions::in_call::step::{METHOD, method, optional_step, plan_step, within};

@@ -42,7 +42,7 @@ pub fn parse(tenant: &Tenant, channel: Channel, message: InboundMessage, at: Tim
         dropped: message.dropped,
     };
     let segments = i32::try_from(message.num_segments).unwrap_or(i32::MAX);
-    NewInbound::new(tenant.id, channel, from, whatsapp_id, data, at, segments, keyword)
+    NewInbound { whatsapp_id, ..NewInbound::new(tenant.id, channel, from, data, at, segments, keyword) }
 }
 
 /// The address of a customer; `None` for a short code or a name, which nobody can be answered at.

@@ -39,8 +39,7 @@ pub(super) struct Meaning {
 }
 
 pub(super) static LEXICON: LazyLock<Lexicon<Meaning>> = LazyLock::new(|| {
-    let lists: Vec<_> =
-        LISTS.iter().map(|(language, say, list)| (Meaning { say: *say, language: *language }, *list)).collect();
+    let lists: Vec<_> = LISTS.iter().map(|(language, say, list)| (Meaning { say: *say, language }, *list)).collect();
     Lexicon::new(&lists)
 });
 

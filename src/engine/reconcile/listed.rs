@@ -276,11 +276,11 @@ pub(super) fn judge(queued: &QueuedSend, unclaimed: &[Listed], now: Timestamp) -
 /// who was answered in other words was answered.
 pub(super) fn judge_restored(queued: &QueuedSend, unclaimed: &[Listed], now: Timestamp) -> (AttemptResult, String) {
     let of = |likeness| unclaimed.iter().filter(move |seen| seen.likeness == likeness);
-    if let Some(message) = of(Likeness::Ours).last() {
+    if let Some(message) = of(Likeness::Ours).next_back() {
         let detail = "found in the provider's list: it had left before the restore".to_owned();
         return (AttemptResult::Adopted { sid: message.sid.clone(), status: message.status }, detail);
     }
-    match (of(Likeness::Other).last(), of(Likeness::Doubtful).last()) {
+    match (of(Likeness::Other).next_back(), of(Likeness::Doubtful).next_back()) {
         (Some(message), _) if queued.origin == Origin::Answer => (
             AttemptResult::Answered,
             format!("the customer was answered before the restore, in other words: {}", message.sid),

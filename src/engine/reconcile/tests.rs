@@ -283,7 +283,7 @@ fn after_a_restore_the_oldest_that_matches_is_ours() {
 #[test]
 fn after_a_restore_an_answer_in_other_words_was_an_answer() {
     let other = message("SM1", "We are open from nine", after(5));
-    assert_eq!(restored(Origin::Answer, "OK", &[other.clone()]), "answered_before");
+    assert_eq!(restored(Origin::Answer, "OK", std::slice::from_ref(&other)), "answered_before");
     assert_eq!(restored(Origin::Business, "OK", &[other]), "never_taken", "a reminder is no answer");
     let before = message("SM1", "We are open from nine", after(-60));
     assert_eq!(restored(Origin::Answer, "OK", &[before]), "never_taken", "that answered something else");

@@ -65,8 +65,7 @@ impl Bench {
     /// A keyword on a channel.
     async fn wishes(&self, sid: &str, channel: Channel, from: &str, keyword: OptOutWord) {
         let text = self.text(sid, from, "x");
-        let inbound =
-            NewInbound::new(self.tenant, channel, text.from, None, text.data, self.now(), 1, Some(word(keyword)));
+        let inbound = NewInbound::new(self.tenant, channel, text.from, text.data, self.now(), 1, Some(word(keyword)));
         self.store.writer().ingest(inbound).await.expect("it can be stored");
     }
 }

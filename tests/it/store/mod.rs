@@ -110,16 +110,7 @@ impl Bench {
             provider_sid: sid.to_owned(),
             ..InboundData::default()
         };
-        NewInbound::new(
-            self.tenant,
-            Channel::Sms,
-            Phone::parse(from).ok().map(Into::into),
-            None,
-            data,
-            self.now(),
-            1,
-            None,
-        )
+        NewInbound::new(self.tenant, Channel::Sms, Phone::parse(from).ok().map(Into::into), data, self.now(), 1, None)
     }
 
     /// Ingests a customer's message. Gives its event and the customer.

@@ -401,7 +401,7 @@ impl Run {
             ..InboundData::default()
         };
         let now = self.rehearsal.now();
-        let inbound = NewInbound::new(business.id, channel, Some(customer.clone().into()), None, data, now, 1, keyword);
+        let inbound = NewInbound::new(business.id, channel, Some(customer.clone().into()), data, now, 1, keyword);
         // The pipeline would decide it at once, so the store takes it.
         self.rehearsal.installation.store.writer().ingest(inbound).await.expect("it can be stored");
     }

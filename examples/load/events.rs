@@ -57,7 +57,7 @@ fn in_turn(server: &Server, token: &str, options: &Options, random: &Random, fir
     let signer = Signer::new(crate::webhook::AUTH_TOKEN);
     let request = |number: usize| {
         let to = Ledger::sender(number);
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             return message(&signer, &app_url, &options.path, random, &to, &format!("{WORD} {number}"));
         }
         let body = json!({"kind": "load", "data": {"to": to, "answer": ANSWER}}).to_string();

@@ -114,7 +114,7 @@ fn the_dockerfile_names_what_exists_and_runs_without_root() {
     let instructions = instructions();
     let all =
         |name: &'static str| instructions.iter().filter(move |(known, _)| known == name).map(|(_, rest)| rest.as_str());
-    let last = |name: &'static str| all(name).last().unwrap_or_else(|| panic!("there is no {name}"));
+    let last = |name: &'static str| all(name).next_back().unwrap_or_else(|| panic!("there is no {name}"));
     let toolchain = std::fs::read_to_string(top().join("rust-toolchain.toml")).expect("it is there");
     let channel = toolchain.split('"').nth(1).expect("a channel");
     let builds: Vec<&str> = all("FROM").collect();

@@ -21,7 +21,8 @@ async fn a_message_with_an_odd_field_is_kept_without_it() {
     let server = Server::start(rig::options("http://127.0.0.1:1")).await;
     let twilio = rig::twilio(&server);
     let long = "x".repeat(3_000);
-    let odd: Vec<(Vec<(&str, &str)>, Vec<&str>)> = vec![
+    type Change<'a> = (Vec<(&'a str, &'a str)>, Vec<&'a str>);
+    let odd: Vec<Change<'_>> = vec![
         (vec![("NumMedia", "11")], vec!["NumMedia"]),
         (vec![("NumMedia", "-3")], vec!["NumMedia"]),
         (vec![("NumMedia", "1")], vec!["MediaUrl0"]),

@@ -30,6 +30,7 @@ fail() { printf '%s\n' "$@" >&2; exit 1; }
 # Prints the Debian packages that the tests need and this machine lacks.
 missing_packages() {
     has cc || echo gcc libc6-dev
+    has make || echo make
     [ -n "${RECADO_TEST_POSTGRES:-}" ] || tests/it/support/postgres.sh --find >/dev/null 2>&1 || echo postgresql
     has curl || echo curl
     has openssl || echo openssl

@@ -61,3 +61,11 @@ pub use scope::TokenScope;
 pub use status::DeliveryStatus;
 pub use timer::{NewTimer, Purpose, TimerId};
 pub use whatsapp_id::WhatsAppId;
+
+/// Makes the tables and expressions that are made once, at their first use. Whoever runs scripts with an allowance of
+/// processor time calls it before, so that the first script pays for none of them.
+pub fn make_tables() {
+    appointment_answer::make_tables();
+    opt_out::make_tables();
+    phone::make_tables();
+}

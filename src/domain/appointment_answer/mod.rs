@@ -45,6 +45,11 @@ pub fn read(text: &str, start: Option<&DateTime<FixedOffset>>, now: Timestamp) -
     reading.cancels().or_else(|| reading.moves()).or_else(|| reading.refuses()).or_else(|| reading.agrees())
 }
 
+/// See [`crate::domain::make_tables`].
+pub(super) fn make_tables() {
+    std::sync::LazyLock::force(&LEXICON);
+}
+
 /// A text taken apart.
 struct Reading<'a> {
     text: &'a str,

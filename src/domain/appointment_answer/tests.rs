@@ -1,3 +1,5 @@
+//! Answers to reminders, kind by kind.
+
 use super::AppointmentAnswer::{Cancel, Confirm, Move, No, Yes};
 use super::*;
 

@@ -33,6 +33,11 @@ pub struct Recognised {
     pub only_if_opted_out: bool,
 }
 
+/// See [`crate::domain::make_tables`].
+pub(super) fn make_tables() {
+    std::sync::LazyLock::force(&LEXICON);
+}
+
 /// The words that are the whole message, folded. Words that customers use for other things are left out: "cancelar" and "annuler" cancel an
 /// appointment, "si" and "oui" answer a question.
 const WORDS: &[(OptOutWord, &str, &[&str])] = &[

@@ -82,6 +82,13 @@ static SHORTENED: LazyLock<Regex> = LazyLock::new(|| fixed(r"(?i)^\+?[0-9]+(?:[.
 static WHOLE: LazyLock<Regex> = LazyLock::new(|| fixed(r"^(\+?[0-9]{7,})\.0+$"));
 static BRACKETED_ZERO: LazyLock<Regex> = LazyLock::new(|| fixed(r"[(\[]\s*0\s*[)\]]"));
 
+/// See [`crate::domain::make_tables`].
+pub(super) fn make_tables() {
+    for expression in [&LABEL, &PARAMETERS, &CONTEXT, &EXTENSION, &SHORTENED, &WHOLE, &BRACKETED_ZERO] {
+        LazyLock::force(expression);
+    }
+}
+
 pub(super) fn fixed(pattern: &str) -> Regex {
     Regex::new(pattern).expect("a fixed pattern, which the tests compile")
 }

@@ -72,6 +72,12 @@ impl Phone {
     }
 }
 
+/// See [`crate::domain::make_tables`]. The expressions of each country are made at their first use.
+pub(super) fn make_tables() {
+    plan::make_tables();
+    human::make_tables();
+}
+
 /// Hides the middle of a text that may be a number or an address.
 pub fn mask(text: &str) -> String {
     let chars: Vec<char> = text.chars().collect();

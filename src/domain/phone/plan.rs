@@ -28,6 +28,11 @@ const COMPILED_MAX_BYTES: usize = 4 << 20;
 
 static PLANS: LazyLock<Vec<Plan>> = LazyLock::new(|| TABLE.lines().filter_map(Plan::from_line).collect());
 
+/// See [`crate::domain::make_tables`].
+pub(super) fn make_tables() {
+    LazyLock::force(&PLANS);
+}
+
 /// A country with a numbering plan, by its two letters (ISO 3166-1), such as `ES`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Country(&'static str);

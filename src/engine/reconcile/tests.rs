@@ -1,3 +1,5 @@
+//! Which of the provider's messages is ours.
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use rhai::{AST, Dynamic, Engine, ParseErrorType};
 use sha2::{Digest, Sha256};
 
-use crate::domain::EventKind;
 use crate::domain::event_kinds::EVENT_KINDS;
+use crate::domain::{EventKind, make_tables};
 use crate::integrations::email::template::{TemplateFault, Templates};
 use crate::rules::eval::index::Index;
 use crate::rules::eval::stack;
@@ -62,6 +62,7 @@ struct Loader {
 
 impl Loader {
     fn new(limits: Limits) -> Self {
+        make_tables();
         let engine = engine::build(&limits);
         Self {
             limits,

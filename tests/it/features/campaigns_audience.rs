@@ -161,7 +161,8 @@ async fn a_table_comes_over_the_api_and_hostile_lines_are_refused_one_by_one() {
     for (table, key, status) in [
         (&b"name,city\nAna,x\n"[..], "a", 422),
         (b"phone,phone\n", "b", 422),
-        (b"phone\n\xff\xfe\n", "c", 422),
+        // It is read as Windows-1252, and its only line holds no number.
+        (b"phone\n\xff\xfe\n", "c", 200),
         (b"", "d", 422),
     ] {
         assert_eq!(api.table(&import, table, key).await.status().as_u16(), status, "{key}");

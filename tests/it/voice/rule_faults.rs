@@ -40,7 +40,7 @@ async fn a_rule_that_fails_in_a_call_is_logged_counted_and_told_by_the_doctor() 
     eventually(WITHIN, || look.open()).await;
     let doctor = cli::run(&mut rig::recado(&server, &["doctor", "--offline", "--json"]));
     assert_eq!(doctor.code, Some(1), "a call that is not answered as it should be is an error");
-    let found = doctor.json();
+    let found: serde_json::Value = serde_json::from_str(&doctor.out).expect("it is JSON");
     let told = found["findings"].as_array().expect("a list").iter().find(|finding| finding["subject"] == "desk");
     let told = told.unwrap_or_else(|| panic!("{found:#}"));
     assert_eq!((&told["severity"], &told["tenant"]), (&json!("error"), &json!("demo")));

@@ -7,37 +7,13 @@ mod walker;
 
 use std::collections::{BTreeSet, HashMap};
 
-use rhai::{AST, ASTNode, Expr, Stmt};
+use rhai::{AST, ASTNode};
 
 use crate::integrations::email::template::Templates;
 use crate::rules::load::error::SourcePosition;
 use crate::rules::load::lint::report::Report;
 use crate::rules::load::lint::vocabulary::{Vocabulary, written_name};
 use crate::rules::load::lint::walker::{Place, Walker};
-
-/// The names that a function declares: its parameters, and the variables of its body.
-fn declared(parameters: impl Iterator<Item = String>, alone: &AST) -> BTreeSet<String> {
-    let mut names: BTreeSet<String> = parameters.collect();
-    alone.walk(&mut |path: &[ASTNode<'_>]| {
-        match path.last() {
-            Some(ASTNode::Stmt(Stmt::Var(definition, ..))) => {
-                names.insert(definition.0.name.to_string());
-            }
-            Some(ASTNode::Stmt(Stmt::For(parts, _))) => {
-                names.insert(parts.0.name.to_string());
-                names.extend(parts.1.as_ref().map(|counter| counter.name.to_string()));
-            }
-            Some(ASTNode::Stmt(Stmt::TryCatch(parts, _))) => {
-                if let Expr::Variable(caught, ..) = &parts.expr {
-                    names.insert(caught.1.to_string());
-                }
-            }
-            _ => {}
-        }
-        true
-    });
-    names
-}
 
 /// Checks a file before anything of it runs.
 pub(in crate::rules) fn check(ast: &AST, templates: &Templates) -> Report {
@@ -55,7 +31,7 @@ pub(in crate::rules) fn check(ast: &AST, templates: &Templates) -> Report {
         scripted: &scripted,
         place: Place::Top(0),
         parameter: None,
-        declared: BTreeSet::new(),
+        parameters: BTreeSet::new(),
     };
     for (number, statement) in ast.statements().iter().enumerate() {
         walker.place = Place::Top(number);
@@ -76,7 +52,7 @@ pub(in crate::rules) fn check(ast: &AST, templates: &Templates) -> Report {
         let mut module = rhai::Module::new();
         module.set_script_fn(function.clone());
         let alone = AST::new_from_module(module);
-        walker.declared = declared(function.params.iter().map(ToString::to_string), &alone);
+        walker.parameters = function.params.iter().map(ToString::to_string).collect();
         alone.walk(&mut |path: &[ASTNode<'_>]| walker.visit(path));
     }
     report

@@ -46,8 +46,9 @@ pub(super) struct Walker<'a> {
     pub place: Place,
     /// The first parameter of the function under check.
     pub parameter: Option<String>,
-    /// The names that the function under check declares: parameters and variables. A closure in it may capture them.
-    pub declared: BTreeSet<String>,
+    /// The parameters of the function under check. The parser makes what a closure captures its parameters, but gives their
+    /// uses no position.
+    pub parameters: BTreeSet<String>,
 }
 
 /// The part of the file under check.
@@ -135,7 +136,7 @@ impl Walker<'_> {
             |node| matches!(node, ASTNode::Expr(Expr::FnCall(call, at)) if call.name == "curry" && is_capture(call, (*at).into())),
         );
         let reported = self.report.findings.iter().any(|finding| finding.at == at && !finding.warning);
-        if reported || (captured && (self.function().is_none() || self.declared.contains(name))) {
+        if reported || self.parameters.contains(name) || (captured && self.function().is_none()) {
             return;
         }
         self.error(

@@ -17,6 +17,7 @@ impl Store {
         abort::point("before-commit");
         txn.commit().await?;
         abort::point("after-commit");
+        self.context.committed();
         Ok(())
     }
 }

@@ -81,7 +81,7 @@ async fn one_report(
         return Ok(Reported::Foreign);
     }
     let before = known.facts.status;
-    placed::join(txn, &mut known, &report.caller, report.error_code, report.at).await?;
+    placed::join(txn, context, &mut known, &report.caller, report.error_code, report.at).await?;
     let after = before.advance(report.caller.status);
     let ends = after.is_final() && !known.ended;
     let recording = report.recording.as_ref().filter(|new| known.recording.as_deref() != Some(&new.sid));

@@ -13,7 +13,7 @@ use crate::store::db::sql::{Cut, Txn};
 use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
 use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend};
-use crate::store::tables::{actions, events, messages, opt_outs};
+use crate::store::tables::{actions, events, messages, opt_outs, ordering_keys};
 use crate::store::writer::{Request, Step, Writer};
 
 /// A provider's report of the status of a message.
@@ -155,6 +155,7 @@ async fn write(
     known: impl Iterator<Item = SendStatus>,
 ) -> Result<(), StoreError> {
     let (mut rows, mut taken): (Vec<Value>, Vec<Value>) = Default::default();
+    let mut freed = Vec::new();
     for entry in known {
         let Some((status, report)) = entry.latest else { continue };
         let send = &entry.send;
@@ -174,6 +175,7 @@ async fn write(
         // before the answer to the create, or after the attempt was given up.
         if entry.state != "sent" {
             taken.extend([send.id.uuid().into(), report.sid.clone().into(), send.tenant.uuid().into()]);
+            freed.extend(send.ordering_key.clone());
         }
         if report.error_code == Some(OPTED_OUT_CODE) && send.route == Some(Route::Twilio) {
             let entry = opt_outs::OptOutChange {
@@ -199,5 +201,6 @@ async fn write(
         Cut::Padded,
         taken,
     )
-    .await
+    .await?;
+    ordering_keys::promote(txn, context, freed).await
 }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use sea_orm::{FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::events;
+use super::{events, ordering_keys};
 use crate::domain::{Event, EventId, EventKind, NewTimer, TenantId, TimerId, Timestamp, abort};
 use crate::store::context::WriterContext;
 use crate::store::db::LIST_MAX;
@@ -88,6 +88,7 @@ pub(in crate::store) async fn hang_all(txn: &impl Txn, tenant: TenantId) -> Resu
 /// Ends the timers of a subject, and blocks its planned sends, in the transaction that moves or ends the subject.
 pub(in crate::store) async fn end_subject(
     txn: &impl Txn,
+    context: &WriterContext,
     tenant: TenantId,
     subject: Uuid,
     reason: &str,
@@ -102,12 +103,10 @@ pub(in crate::store) async fn end_subject(
     txn.execute("DELETE FROM subject_timers WHERE tenant_id = ? AND subject_id = ?", of()).await?;
     txn.execute("DELETE FROM timers_set_aside WHERE tenant_id = ? AND subject_id = ?", of()).await?;
     let values = [vec![reason.into()], of()].concat();
-    txn.execute(
-        "UPDATE actions SET state = 'blocked', reason = ? WHERE tenant_id = ? AND subject_id = ? AND state = 'planned'",
-        values,
-    )
-    .await?;
-    Ok(())
+    let block = "UPDATE actions SET state = 'blocked', reason = ?
+         WHERE tenant_id = ? AND subject_id = ? AND state = 'planned' RETURNING lane";
+    let keys = txn.query(block, values, |row| row.get::<Option<String>>(0)).await?;
+    ordering_keys::promote(txn, context, keys.into_iter().flatten()).await
 }
 
 /// Rows of one page.
@@ -161,7 +160,7 @@ impl Store {
         let txn = begin(&self.write).await?;
         plan(&txn, &self.context, new).await?;
         Txn::commit(txn).await?;
-        self.context.timer_wake.committed();
+        self.context.committed();
         Ok(())
     }
 
@@ -179,7 +178,7 @@ impl Store {
         }
         abort::point("before-commit");
         Txn::commit(txn).await?;
-        self.context.timer_wake.committed();
+        self.context.committed();
         Ok(changed)
     }
 

@@ -3,6 +3,7 @@
 //! Runs are seeded. A failure names its seed, and `FAULT_SEED=<seed>` runs that one alone. `FAULT_SEEDS` sets the number of
 //! seeds of the crash tests.
 
+mod backlog;
 mod campaigns;
 mod crash;
 mod credentials;
@@ -15,12 +16,15 @@ pub mod inside;
 mod late;
 mod outage;
 mod outbound;
+mod poison;
 mod provider;
 mod quiet;
 pub mod rig;
 mod rules;
 mod secrets;
+mod shrink;
 mod signing;
+mod silent;
 mod stop;
 mod tenants;
 mod timers;

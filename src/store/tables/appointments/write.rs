@@ -283,7 +283,7 @@ pub(super) async fn change_as(
     }
     if change.ends_plans() {
         let reason = format!("{ENDED} {}", change.done().replace('_', "-"));
-        timers::end_subject(txn, order.tenant, order.id.uuid(), &reason).await?;
+        timers::end_subject(txn, context, order.tenant, order.id.uuid(), &reason).await?;
     }
     let after = read::one(txn, order.tenant, order.id).await?.ok_or(BookingError::NotFound(order.id))?;
     let previous = moved.is_some().then_some(before.starts_at);

@@ -1,6 +1,6 @@
 //! `recado agents`: voice agents, and how other calls are answered.
 
-use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open, print, print_json};
+use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::app::Installation;
 use crate::config::Config;
 use crate::domain::agent::{GREETING_CHARS, INSTRUCTIONS_CHARS};
@@ -126,7 +126,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
 }
 
 async fn add(args: AddArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let mut agent = tenant.settings.voice.agent(&args.name).cloned().unwrap_or_default();
     agent.name = args.name;
@@ -162,7 +162,7 @@ fn missing_settings(installation: &Installation, agent: &VoiceAgent) -> Option<S
 }
 
 async fn list(args: ListArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let voice = &tenant.settings.voice;
     if args.json {
@@ -186,14 +186,14 @@ fn show(installation: &Installation, slug: &str, voice: &VoiceSettings) -> Resul
 }
 
 async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     agents(&installation).remove(&tenant, &args.name).await?;
     Ok(Outcome::Done)
 }
 
 async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let person = args.person.as_deref().map(|text| number_of(text, tenant.home())).transpose()?;
     let mut before = VoiceSettings::default();

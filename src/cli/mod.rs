@@ -56,7 +56,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
 use serde::Serialize;
 
 use crate::app::{AppError, Installation};
@@ -77,7 +76,7 @@ use crate::ops::export_import::file::FileError;
 use crate::ops::export_import::import::ImportError;
 use crate::store::rows::action;
 use crate::store::tables::appointments::BookingError;
-use crate::store::{self, LIST_MAX, StoreError};
+use crate::store::{LIST_MAX, StoreError};
 use crate::telemetry;
 use crate::tenants::{DEMO_SLUG, Tenant};
 
@@ -191,29 +190,16 @@ fn configure() -> Result<Config, CliError> {
     Ok(config)
 }
 
-/// Opens the installation in the working directory; creates it where there is none.
-async fn open() -> Result<Installation, CliError> {
-    Ok(Installation::with(configure()?, Clock::system(), Path::new(DIR)).await?)
-}
-
-/// Opens the installation in the working directory; fails where there is none.
+/// Opens the installation in the working directory. Only 'recado serve' and 'recado migrate' make or migrate a database.
 async fn open_existing() -> Result<Installation, CliError> {
-    let config = configure()?;
-    if let Some(path) = store::sqlite_path(config.database_url.expose_secret()) {
-        must_exist(&path)?;
-    }
-    Ok(Installation::with(config, Clock::system(), Path::new(DIR)).await?)
+    Ok(Installation::existing(configure()?, Clock::system(), Path::new(DIR)).await?)
 }
 
 fn must_exist(database: &Path) -> Result<(), CliError> {
     if database.exists() {
         return Ok(());
     }
-    Err(CliError::Refused(format!(
-        "there is no database at {} yet: start 'recado serve' in this folder first, go to the folder where it runs, \
-         or set DATABASE_URL",
-        database.display()
-    )))
+    Err(AppError::NoDatabase(database.display().to_string()).into())
 }
 
 fn find_tenant(installation: &Installation, slug: &str) -> Result<Arc<Tenant>, CliError> {

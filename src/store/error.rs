@@ -16,6 +16,8 @@ pub enum StoreError {
     QueueFull,
     #[error("the store is closed: the program is stopping, or its writer has died; start it again")]
     Closed,
+    #[error("another transaction came first; try again")]
+    Conflict,
     #[error("{0} is taken already")]
     Taken(String),
     #[error("a stored value cannot be read: {0}; was the database changed by hand or by a newer version?")]
@@ -30,6 +32,11 @@ impl StoreError {
     /// Whether the database as a whole is out. Trying single requests again would only take time.
     pub const fn is_outage(&self) -> bool {
         matches!(self, Self::Busy | Self::DiskFull | Self::Unreachable(_) | Self::Closed)
+    }
+
+    /// Whether the database or a row refused this very work, and would refuse it again.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Taken(_) | Self::Stored(_) | Self::Setup(_) | Self::Other(_))
     }
 
     pub(in crate::store) fn json(error: serde_json::Error) -> Self {
@@ -56,6 +63,17 @@ impl From<sea_orm::DbErr> for StoreError {
         {
             return Self::DiskFull;
         }
+        match &error {
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+                if is_conflict(cause) {
+                    return Self::Conflict;
+                }
+                if is_too_slow(cause) {
+                    return Self::Busy;
+                }
+            }
+            _ => {}
+        }
         let unreachable = match &error {
             DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => is_gone(cause),
@@ -77,6 +95,23 @@ fn is_gone(cause: &sea_orm::sqlx::Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether another transaction was in the way: 40001 and 40P01 are a failed serialization and a deadlock; 23505 is a row
+/// that is unique, here a second head of an ordering key.
+fn is_conflict(cause: &sea_orm::sqlx::Error) -> bool {
+    let Some(refused) = cause.as_database_error() else { return false };
+    match refused.code().as_deref() {
+        Some("40001" | "40P01") => true,
+        Some("23505") => refused.constraint() == Some("actions_head"),
+        _ => false,
+    }
+}
+
+/// Whether the server gave up waiting: 55P03 is a lock, 57014 a statement that took too long.
+fn is_too_slow(cause: &sea_orm::sqlx::Error) -> bool {
+    let code = cause.as_database_error().and_then(|refused| refused.code());
+    matches!(code.as_deref(), Some("55P03" | "57014"))
 }
 
 impl From<rusqlite::Error> for StoreError {

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use super::{account, apply, hours, non_empty, show_changed};
 use crate::app::Installation;
 use crate::cli::channel_flags::SenderFlags;
-use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open};
+use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open_existing};
 use crate::domain::{Country, EmailAddress};
 use crate::tenants::credentials::{Checked, TOKEN_MAX_BYTES, account_sid, auth_token};
 use crate::tenants::fields::{self, base_url, language, name, sender, zone};
@@ -98,7 +98,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.slug)?;
     let mut change = change_of(&args)?;
     let mut said = None;

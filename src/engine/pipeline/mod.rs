@@ -11,6 +11,7 @@ pub mod call_turn;
 mod dispatch;
 pub mod fan_out;
 mod ingest;
+mod isolate;
 mod lifecycle;
 mod perform;
 mod round;
@@ -95,7 +96,13 @@ impl Pipeline {
         loop {
             let (rounds, events_per_tenant) = self.next_rounds(speed).await;
             for round in rounds {
-                if let Err(error) = self.decide_round(&round.tenants, events_per_tenant, speed).await {
+                let mut decided = self.decide_round(&round.tenants, events_per_tenant, speed).await;
+                if let Err(error) = &decided
+                    && error.is_refusal()
+                {
+                    decided = self.isolate(&round.tenants, events_per_tenant, speed, error).await;
+                }
+                if let Err(error) = decided {
                     self.put_back(&round.tenants, error).await;
                 }
                 round.finish();

@@ -32,6 +32,7 @@ impl Pipeline {
             _ = stopping.changed() => None,
             queues = self.to_send.receive() => Some(queues),
             queues = self.delayed.next_due(&self.clock) => Some(queues),
+            queues = self.store.promoted_queues() => Some(queues),
         }
     }
 

@@ -250,6 +250,7 @@ mod tests {
             first_try_at: None,
             tried_at: None,
             expires_at: None,
+            ordering_key: None,
         };
         Candidate { send, facts: GateFacts::default() }
     }

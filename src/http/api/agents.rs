@@ -1,5 +1,7 @@
 //! `/api/v1/agents`
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -62,6 +64,7 @@ impl SetAgent {
             mode: self.mode,
             instructions: self.instructions,
             stream_agent: word(self.stream_agent)?,
+            unknown: BTreeMap::new(),
         })
     }
 }

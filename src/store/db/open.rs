@@ -4,11 +4,12 @@ use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::ConnectOptions;
+use sea_orm::sqlx::sqlite::{SqliteAutoVacuum, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{Connection, SqliteConnection};
-use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::pool::{Pool, Task};
 use super::sql::BUSY_TIMEOUT;
 use crate::config::Synchronous;
 use crate::store::error::StoreError;
@@ -23,9 +24,6 @@ pub struct Options {
 pub(in crate::store) const READERS: u32 = 4;
 /// The time-out for a connection, and for PostgreSQL's first answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest pause of a PostgreSQL session within a writing transaction. A process that was stopped there loses its
-/// locks, so that others can go on. When it wakes, its commit is refused.
-pub(in crate::store) const IDLE_IN_TRANSACTION: &str = "10s";
 /// Prepared statements of one connection: our texts times their few sizes.
 pub(in crate::store) const STATEMENT_CACHE: usize = 256;
 /// A commit of many messages touches a page of an index for each message. Small pages halve the bytes that are written.
@@ -33,6 +31,8 @@ const PAGE_BYTES: u32 = 2_048;
 /// Negative: kibibytes. The cache keeps the pages that every commit touches. A larger cache costs more than it saves:
 /// after a commit that has split a page, SQLite scans all of it.
 pub(in crate::store) const WRITER_CACHE: &str = "-4096";
+/// The size to which the log is cut when it is begun anew. A long reader may let it grow far beyond.
+pub(in crate::store) const LOG_MAX_BYTES: i64 = 64 * 1024 * 1024;
 const READER_CACHE: &str = "-2048";
 
 /// Makes a new file that only its owner may read, because it holds customers' messages. SQLite gives its companions
@@ -52,11 +52,7 @@ pub fn sqlite_path(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path.split('?').next().unwrap_or_default()))
 }
 
-pub(in crate::store) async fn connect(
-    options: &Options,
-    connections: u32,
-    writes: bool,
-) -> Result<DatabaseConnection, StoreError> {
+pub(in crate::store) async fn connect(options: &Options, connections: u32, task: Task) -> Result<Pool, StoreError> {
     let url = options.url.expose_secret();
     // SQLite makes the file if it is missing.
     let file = sqlite_path(url);
@@ -82,6 +78,10 @@ pub(in crate::store) async fn connect(
                 .busy_timeout(BUSY_TIMEOUT)
                 .foreign_keys(true)
                 .page_size(PAGE_BYTES)
+                // A new file can be shrunk in steps. What is deleted is overwritten.
+                .auto_vacuum(SqliteAutoVacuum::Incremental)
+                .pragma("secure_delete", "on")
+                .pragma("journal_size_limit", LOG_MAX_BYTES.to_string())
                 .pragma("cache_size", READER_CACHE)
                 .pragma("temp_store", "memory")
                 .statement_cache_capacity(STATEMENT_CACHE)
@@ -90,16 +90,9 @@ pub(in crate::store) async fn connect(
             pool.after_release(|connection, _| Box::pin(is_out_of_transactions(connection)))
         })
         .map_sqlx_postgres_opts(move |postgres| {
-            let postgres = postgres.statement_cache_capacity(STATEMENT_CACHE);
-            if writes {
-                postgres.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)])
-            } else {
-                postgres
-            }
+            postgres.statement_cache_capacity(STATEMENT_CACHE).options(task.settings())
         });
-    let db = Database::connect(connect).await?;
-    debug_assert!(matches!(db.get_database_backend(), DatabaseBackend::Sqlite | DatabaseBackend::Postgres));
-    Ok(db)
+    Pool::connect(connect, task).await
 }
 
 /// Adds the name of the file that cannot be opened to the error.

@@ -3,6 +3,7 @@
 //! Runs are seeded. A failure names its seed, and `FAULT_SEED=<seed>` runs that one alone. `FAULT_SEEDS` sets the number of
 //! seeds of the crash tests.
 
+mod backlog;
 mod campaigns;
 mod crash;
 mod credentials;
@@ -19,6 +20,7 @@ mod late;
 mod other_program;
 mod outage;
 mod outbound;
+mod poison;
 mod provider;
 mod quiet;
 mod recut;
@@ -28,7 +30,9 @@ mod reconciliation;
 pub mod rig;
 mod rules;
 mod secrets;
+mod shrink;
 mod signing;
+mod silent;
 mod stop;
 mod tenants;
 mod timers;

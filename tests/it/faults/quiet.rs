@@ -53,6 +53,7 @@ fn candidate(phone: &Phone, zone: Option<Tz>, origin: Origin, expires: Option<Ti
         first_try_at: None,
         tried_at: None,
         expires_at: expires,
+        ordering_key: None,
     };
     Candidate { send, facts: GateFacts { zone, ..GateFacts::default() } }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 pub use members::{EndedTry, ListedMember, MEMBERS_MAX, Member, MemberEnd, NewMember, NewTry};
 
-use super::events;
+use super::{events, ordering_keys};
 use crate::domain::{CampaignId, CampaignState, Channel, Event, EventKind, MemberState, TenantId};
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Txn, begin};
@@ -171,17 +171,21 @@ impl Store {
         }
         if matches!(to, CampaignState::Paused | CampaignState::Cancelled) {
             let withdraw = "UPDATE actions SET state = 'blocked', reason = ? WHERE tenant_id = ? AND event_id = ?
-                AND (state = 'planned' OR (state = 'held' AND tries = 0)) RETURNING id";
+                AND (state = 'planned' OR (state = 'held' AND tries = 0)) RETURNING id, lane";
             let why = format!("the campaign is {to}");
             let rows = sql::query(&txn, withdraw, vec![why.into(), tenant.into(), id.into()]).await?;
+            let mut keys = Vec::new();
             for row in rows {
                 let action: Uuid = row.try_get_by_index(0)?;
+                keys.extend(row.try_get_by_index::<Option<String>>(1)?);
                 let back = "UPDATE campaign_members SET state = 'waiting', tries = tries - 1, action_id = NULL
                     WHERE campaign_id = ? AND tenant_id = ? AND action_id = ? AND state = 'trying'";
                 sql::execute(&txn, back, vec![id.into(), tenant.into(), action.into()]).await?;
             }
+            ordering_keys::promote(&txn, &self.context, keys).await?;
         }
         txn.commit().await?;
+        self.context.committed();
         Ok(true)
     }
 

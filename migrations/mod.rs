@@ -51,6 +51,19 @@ pub const MIGRATIONS: &[Migration] = &[
         script: include_str!("m0014_channel_columns_postgres.sql"),
         only: Some(DatabaseBackend::Postgres),
     },
+    // Expiry and use of API tokens, purchases of numbers, sends by the hour, the counters of campaigns.
+    Migration::new("m0018_limits", include_str!("m0018_limits.sql")),
+    // A call's id is unique within a tenant and an account, and triggers keep the counters of campaigns.
+    Migration {
+        name: "m0018_limits_sqlite",
+        script: include_str!("m0018_limits_sqlite.sql"),
+        only: Some(DatabaseBackend::Sqlite),
+    },
+    Migration {
+        name: "m0018_limits_postgres",
+        script: include_str!("m0018_limits_postgres.sql"),
+        only: Some(DatabaseBackend::Postgres),
+    },
 ];
 
 impl Migration {

@@ -2,7 +2,7 @@
 
 use strum::VariantArray;
 
-use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json};
+use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json, text};
 use crate::domain::phone::mask;
 use crate::domain::{CallDirection, CallStatus, Phone, Step};
 use crate::http::views::call::{CallDetailsView, CallView};
@@ -96,19 +96,19 @@ async fn show(store: &Store, tenant: &Tenant, wanted: &str, json: bool) -> Resul
     }
     print(line(&shown.call))?;
     if let Some(summary) = &shown.call.summary {
-        print(format!("  {summary}"))?;
+        print(format!("  {}", text::one_line(summary)))?;
     }
     for turn in &shown.turns {
         if !turn.heard.is_empty() {
-            print(format!("  caller: {}", turn.heard))?;
+            print(format!("  caller: {}", text::one_line(&turn.heard)))?;
         }
-        let how = turn.how.as_deref().unwrap_or("no answer");
+        let how = text::one_line(turn.how.as_deref().unwrap_or("no answer"));
         for step in turn.steps.iter().flatten() {
-            print(format!("  us: {} [{how}]", describe_step(step)))?;
+            print(format!("  us: {} [{how}]", text::one_line(&describe_step(step))))?;
         }
         for leg in shown.legs.iter().filter(|leg| leg.turn == turn.n) {
             let lasted = leg.duration_s.map(|seconds| format!(", {seconds} s")).unwrap_or_default();
-            print(format!("  put through to {}: {}{lasted}", mask(&leg.to), leg.status))?;
+            print(format!("  put through to {}: {}{lasted}", text::one_line(&mask(&leg.to)), leg.status))?;
         }
     }
     Ok(Outcome::Done)
@@ -120,7 +120,11 @@ fn line(call: &CallView) -> String {
     let detail = call.detail.as_deref().map(|text| format!(": {text}")).unwrap_or_default();
     let code = call.error_code.map(|code| format!(" (error {code})")).unwrap_or_default();
     let (from, to) = (mask(&call.from), mask(&call.to));
-    format!("{} {} {from} → {to}: {}{lasted}{who}{code}{detail}", call.started_at, call.sid, call.status)
+    // Numbers, and most of the rest, are what the provider or the caller's network said.
+    text::one_line(&format!(
+        "{} {} {from} → {to}: {}{lasted}{who}{code}{detail}",
+        call.started_at, call.sid, call.status
+    ))
 }
 
 fn describe_step(step: &Step) -> String {

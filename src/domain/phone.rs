@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::send_limits::Country;
+
 /// An E.164 number: `+` and 8 to 15 digits, the first not zero (ITU-T E.164 allows 15 at most).
 ///
 /// `Debug` and [`Phone::masked`] hide the middle, because numbers go to logs.
@@ -58,6 +60,11 @@ impl Phone {
     /// The number for logs: `+34•••••1222` keeps the first three and the last four characters.
     pub fn masked(&self) -> String {
         mask(&self.0)
+    }
+
+    /// The country by the numbering plan; `None` if no plan knows the number.
+    pub fn country(&self) -> Option<Country> {
+        phonenumber::parse(None, &self.0).ok()?.country().id()?.as_ref().parse().ok()
     }
 
     /// A warning if the national numbering plan does not know this number. It is never a reason to refuse it.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use sea_orm::{DatabaseConnection, TransactionTrait};
 use secrecy::ExposeSecret;
 
+use crate::config::private;
 use crate::domain::{Clock, Ids};
 use crate::store::context::{TimerWake, WriterContext};
-use crate::store::db::open::{Options, READERS, connect, make_private, name_file, sqlite_path};
+use crate::store::db::open::{Options, Purpose, connect, make_private, name_file, sqlite_path};
 use crate::store::db::sql::begin;
 use crate::store::db::sqlite::Sqlite;
 use crate::store::db::{migrate, sql};
@@ -22,18 +23,38 @@ const MIGRATION_LOCK: i64 = 0x7265_6361_646f;
 #[derive(Clone)]
 pub struct Store {
     pub(in crate::store) write: DatabaseConnection,
+    /// The readers of this handle: those of one [`Purpose`].
     pub(in crate::store) read: DatabaseConnection,
+    readers: Arc<Readers>,
     writer: Writer,
     pub(in crate::store) context: Arc<WriterContext>,
 }
 
+/// The connections that read, for each purpose. One that is used up does not hold up the others.
+struct Readers {
+    calls: DatabaseConnection,
+    requests: DatabaseConnection,
+}
+
 impl Store {
+    /// The same database, for what a caller waits for.
+    #[must_use]
+    pub fn for_calls(&self) -> Self {
+        Self { read: self.readers.calls.clone(), ..self.clone() }
+    }
+
+    /// The same database, for requests of programs and people. A statement is ended after [`STATEMENT_WITHIN`](crate::store::STATEMENT_WITHIN).
+    #[must_use]
+    pub fn for_requests(&self) -> Self {
+        Self { read: self.readers.requests.clone(), ..self.clone() }
+    }
+
     /// Connects to the database; on SQLite it makes the file and its folder. It does not migrate.
     pub async fn open(options: &Options, clock: Clock, ids: Arc<Ids>) -> Result<Self, StoreError> {
         if let Some(path) = sqlite_path(options.url.expose_secret())
             && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
         {
-            std::fs::create_dir_all(folder).map_err(|error| {
+            private::create_folder(folder).map_err(|error| {
                 StoreError::Setup(format!(
                     "the folder {} cannot be made ({error}); check DATABASE_URL",
                     folder.display()
@@ -42,9 +63,15 @@ impl Store {
         }
         if let Some(path) = sqlite_path(options.url.expose_secret()) {
             make_private(&path);
+            // The folder that the defaults name is this program's alone; another may be shared on purpose.
+            if let Some(folder) = path.parent().filter(|folder| folder.ends_with("data")) {
+                private::tighten(folder);
+            }
         }
-        let write = connect(options, 1, true).await.map_err(|error| name_file(options, error))?;
-        let read = connect(options, READERS, false).await.map_err(|error| name_file(options, error))?;
+        let open = async |purpose| connect(options, purpose).await.map_err(|error| name_file(options, error));
+        let write = open(Purpose::Write).await?;
+        let read = open(Purpose::Engine).await?;
+        let readers = Readers { calls: open(Purpose::Calls).await?, requests: open(Purpose::Requests).await? };
         let context =
             Arc::new(WriterContext { ids, clock, pending: PendingCache::default(), timer_wake: TimerWake::default() });
         let backend = match sqlite_path(options.url.expose_secret()) {
@@ -52,7 +79,7 @@ impl Store {
             None => Backend::Postgres(write.clone()),
         };
         let writer = Writer::start(backend, context.clone())?;
-        Ok(Self { write, read, writer, context })
+        Ok(Self { write, read, readers: Arc::new(readers), writer, context })
     }
 
     /// Migrates the schema, one process at a time.
@@ -95,5 +122,48 @@ impl Store {
     /// Whether the database is SQLite, which only one process serves.
     pub fn is_sqlite(&self) -> bool {
         self.write.get_database_backend() == sea_orm::DatabaseBackend::Sqlite
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Synchronous;
+    use crate::domain::clock::Random;
+    use crate::store::REQUEST_READERS;
+
+    async fn open(folder: &std::path::Path) -> Store {
+        let url = format!("sqlite://{}", folder.join("recado.db").display()).into();
+        let (clock, random) = (Clock::system(), Random::seeded(1));
+        let ids = Arc::new(Ids::new(clock.clone(), random));
+        Store::open(&Options { url, synchronous: Synchronous::Normal }, clock, ids).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn requests_that_take_all_their_readers_hold_up_neither_calls_nor_decisions() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).await;
+        let requests = store.for_requests();
+        let mut taken = Vec::new();
+        for _ in 0..REQUEST_READERS {
+            taken.push(requests.read.begin().await.unwrap());
+        }
+        store.ping().await.unwrap();
+        store.for_calls().ping().await.unwrap();
+        drop(taken);
+        requests.ping().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_statement_of_a_request_ends_in_time() {
+        const ENDLESS: &str = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c";
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path()).await.for_requests();
+        for _ in 0..2 {
+            let ended = sql::query_one(&store.read, ENDLESS, vec![]).await.map_err(StoreError::from);
+            assert!(matches!(ended, Err(StoreError::TooSlow)), "{ended:?}");
+            // The connection is good for the next one.
+            store.ping().await.unwrap();
+        }
     }
 }

@@ -1,16 +1,17 @@
 //! Opens a database: connections, pragmas, migrations under a lock.
 
-use std::fs::OpenOptions;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
 use sea_orm::sqlx::{Connection, SqliteConnection};
 use sea_orm::{ConnectOptions, Database, DatabaseBackend, DatabaseConnection};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::sql::BUSY_TIMEOUT;
-use crate::config::Synchronous;
+use crate::config::{Synchronous, private};
 use crate::store::error::StoreError;
 
 pub struct Options {
@@ -19,8 +20,36 @@ pub struct Options {
     pub synchronous: Synchronous,
 }
 
-/// The most connections that read.
-pub(in crate::store) const READERS: u32 = 4;
+/// What connections are for. Each purpose has its own, so that one that is used up does not hold up the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Purpose {
+    /// Transactions of people. On PostgreSQL the writer's, too.
+    Write,
+    /// Decisions, sends and the loops.
+    Engine,
+    /// Calls, where somebody waits.
+    Calls,
+    /// Requests of programs and people: the REST API, pages.
+    Requests,
+}
+
+impl Purpose {
+    /// The most connections.
+    const fn connections(self) -> u32 {
+        match self {
+            Self::Write => 1,
+            Self::Engine | Self::Calls => 4,
+            Self::Requests => REQUEST_READERS,
+        }
+    }
+}
+
+/// The most connections that read for requests of programs and people.
+pub const REQUEST_READERS: u32 = 8;
+/// The time that one statement of such a request may take.
+pub const STATEMENT_WITHIN: Duration = Duration::from_secs(5);
+/// SQLite looks at the time after this many steps of its machine, which take about 0.1 ms.
+const STEPS_BETWEEN_LOOKS: i32 = 10_000;
 /// The time-out for a connection, and for PostgreSQL's first answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest pause of a PostgreSQL session within a writing transaction. A process that was stopped there loses its
@@ -35,14 +64,19 @@ const PAGE_BYTES: u32 = 2_048;
 pub(in crate::store) const WRITER_CACHE: &str = "-4096";
 const READER_CACHE: &str = "-2048";
 
-/// Makes a new file that only its owner may read, because it holds customers' messages. SQLite gives its companions
-/// (-wal, -shm) the same mode. If the file cannot be made, opening it gives the error.
+/// Makes a file that only its owner may read, because it holds customers' messages, or takes the rights of others from the
+/// one that is there. SQLite gives its companions (-wal, -shm) the same mode. If the file cannot be made, opening it gives
+/// the error.
 pub(in crate::store) fn make_private(path: &Path) {
-    let mut new = OpenOptions::new();
-    new.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut new, 0o600);
-    drop(new.open(path));
+    if private::options().write(true).create_new(true).open(path).is_ok() {
+        return;
+    }
+    private::tighten(path);
+    for companion in ["-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(companion);
+        private::tighten(Path::new(&name));
+    }
 }
 
 /// The file of a SQLite URL, and `None` for other databases.
@@ -52,11 +86,7 @@ pub fn sqlite_path(url: &str) -> Option<PathBuf> {
     Some(PathBuf::from(path.split('?').next().unwrap_or_default()))
 }
 
-pub(in crate::store) async fn connect(
-    options: &Options,
-    connections: u32,
-    writes: bool,
-) -> Result<DatabaseConnection, StoreError> {
+pub(in crate::store) async fn connect(options: &Options, purpose: Purpose) -> Result<DatabaseConnection, StoreError> {
     let url = options.url.expose_secret();
     // SQLite makes the file if it is missing.
     let file = sqlite_path(url);
@@ -65,10 +95,13 @@ pub(in crate::store) async fn connect(
         Synchronous::Full => SqliteSynchronous::Full,
         Synchronous::Normal => SqliteSynchronous::Normal,
     };
+    let names_sslmode = url.contains("sslmode=") || url.contains("ssl-mode=");
     let mut connect = ConnectOptions::new(url);
     connect
-        .max_connections(connections)
-        .min_connections(u32::from(connections == 1))
+        .max_connections(purpose.connections())
+        .min_connections(u32::from(purpose == Purpose::Write))
+        // Commands use few of them.
+        .connect_lazy(matches!(purpose, Purpose::Calls | Purpose::Requests))
         .acquire_timeout(CONNECT_TIMEOUT)
         .connect_timeout(CONNECT_TIMEOUT)
         .test_before_acquire(false)
@@ -86,20 +119,54 @@ pub(in crate::store) async fn connect(
                 .pragma("temp_store", "memory")
                 .statement_cache_capacity(STATEMENT_CACHE)
         })
-        .map_sqlx_sqlite_pool_opts(|pool| {
-            pool.after_release(|connection, _| Box::pin(is_out_of_transactions(connection)))
+        .map_sqlx_sqlite_pool_opts(move |pool| {
+            let pool = pool.after_release(|connection, _| Box::pin(is_out_of_transactions(connection)));
+            if purpose != Purpose::Requests {
+                return pool;
+            }
+            // A connection is acquired for each statement.
+            pool.after_connect(|connection, _| Box::pin(limit_statement(connection))).before_acquire(|connection, _| {
+                Box::pin(async move {
+                    limit_statement(connection).await?;
+                    Ok(true)
+                })
+            })
         })
         .map_sqlx_postgres_opts(move |postgres| {
-            let postgres = postgres.statement_cache_capacity(STATEMENT_CACHE);
-            if writes {
-                postgres.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)])
-            } else {
-                postgres
+            let postgres = encrypted(postgres.statement_cache_capacity(STATEMENT_CACHE), names_sslmode);
+            match purpose {
+                Purpose::Write => postgres.options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)]),
+                Purpose::Requests => {
+                    postgres.options([("statement_timeout", STATEMENT_WITHIN.as_millis().to_string())])
+                }
+                Purpose::Engine | Purpose::Calls => postgres,
             }
         });
     let db = Database::connect(connect).await?;
     debug_assert!(matches!(db.get_database_backend(), DatabaseBackend::Sqlite | DatabaseBackend::Postgres));
     Ok(db)
+}
+
+/// Demands TLS of a PostgreSQL server on another machine, unless the URL names an `sslmode` itself.
+fn encrypted(postgres: PgConnectOptions, names_sslmode: bool) -> PgConnectOptions {
+    if names_sslmode || is_local(&postgres) { postgres } else { postgres.ssl_mode(PgSslMode::Require) }
+}
+
+/// Whether the server is on this machine: at a socket or a loopback address.
+fn is_local(postgres: &PgConnectOptions) -> bool {
+    let host = postgres.get_host();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    postgres.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Ends what the connection does [`STATEMENT_WITHIN`] from now on. SQLite then reports `interrupted`.
+async fn limit_statement(connection: &mut SqliteConnection) -> Result<(), sea_orm::sqlx::Error> {
+    let until = Instant::now() + STATEMENT_WITHIN;
+    connection.lock_handle().await?.set_progress_handler(STEPS_BETWEEN_LOOKS, move || Instant::now() < until);
+    Ok(())
 }
 
 /// Adds the name of the file that cannot be opened to the error.
@@ -125,4 +192,30 @@ async fn is_out_of_transactions(connection: &mut SqliteConnection) -> Result<boo
         connection.ping().await?;
     }
     Ok(!connection.is_in_transaction())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_on_another_machine_is_reached_by_tls_alone() {
+        let mode = |url: &str| {
+            let options = url.parse::<PgConnectOptions>().unwrap();
+            format!("{:?}", encrypted(options, url.contains("sslmode=")).get_ssl_mode())
+        };
+        for remote in ["postgres://u@db.example/r", "postgres://u:p@10.0.0.7:5433/r", "postgres://u@[2001:db8::1]/r"] {
+            assert_eq!(mode(remote), "Require", "{remote}");
+        }
+        for local in [
+            "postgres://u@localhost/r",
+            "postgres://u@127.0.0.1/r",
+            "postgres://u@[::1]/r",
+            "postgres:///r?host=/run/pg",
+        ] {
+            assert_eq!(mode(local), "Prefer", "{local}");
+        }
+        assert_eq!(mode("postgres://u@db.example/r?sslmode=verify-full"), "VerifyFull");
+        assert_eq!(mode("postgres://u@db.example/r?sslmode=disable"), "Disable");
+    }
 }

@@ -20,7 +20,7 @@ use crate::store::handle::Store;
 use crate::store::rows::table::{Holds, Table};
 use crate::store::rows::{sender, tenant};
 use crate::store::tables::tenants::IMPORTING;
-use crate::store::tables::{tenants, timers};
+use crate::store::tables::{campaigns, tenants, timers};
 
 /// The columns of identities that hold text.
 const TEXTS: [&str; 4] = ["peer_key", "channel", "sender", "rule"];
@@ -102,6 +102,7 @@ impl Store {
             sender::Entity::insert(sender.into_active_model()).exec_without_returning(&txn).await?;
         }
         timers::hang_all(&txn, id).await?;
+        campaigns::recount(&txn, id).await?;
         tenants::bump(&txn).await?;
         Ok(txn.commit().await?)
     }

@@ -3,6 +3,7 @@
 //! Runs are seeded. A failure names its seed, and `FAULT_SEED=<seed>` runs that one alone. `FAULT_SEEDS` sets the number of
 //! seeds of the crash tests.
 
+mod abuse;
 mod campaigns;
 mod crash;
 mod credentials;
@@ -21,6 +22,7 @@ pub mod rig;
 mod rules;
 mod secrets;
 mod signing;
+mod sockets;
 mod stop;
 mod tenants;
 mod timers;

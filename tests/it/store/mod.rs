@@ -211,6 +211,7 @@ impl Bench {
             judge,
             recent_within,
             stop_ends_calls: false,
+            has_budget: false,
         };
         // The pipeline does the same: a send that the gate stopped frees its ordering key for the next one.
         loop {

@@ -151,7 +151,7 @@ async fn nothing_from_outside_moves_a_terminal_or_the_log() {
     let api = Api { token: Api::token(&server, "demo"), server };
     let (_, _) = api.post("events", &json!({"kind": "shop_order", "data": {"what": HOSTILE}})).await;
     // A slug in a URL is logged as it came, decoded.
-    let slug = "a%1b%5b2J%0aforged%c2%9b".repeat(2_000);
+    let slug = "a%1b%5b2J%0aforged%c2%9b".repeat(1_000);
     let _ = twilio.post(&format!("/api/twilio/{slug}/sms"), &form).await;
 
     let run = |args: &[&str]| cli::run(&mut recado(&api.server, args)).ok();

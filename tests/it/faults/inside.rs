@@ -61,6 +61,7 @@ impl Inside {
             ("SQLITE_SYNCHRONOUS", "normal".to_owned()),
             ("RULES_DIR", path("rules")),
         ]);
+        settings.retain(|(name, _)| !more.iter().any(|(other, _)| other == name));
         settings.extend(more.iter().cloned());
         let environment = settings.into_iter().map(|(name, value)| (name.to_owned(), value));
         let config = Config::load(folder.path(), environment).expect("the settings are good");

@@ -75,6 +75,21 @@ pub const MIGRATIONS: &[Migration] = &[
     Migration::new("m0021_heads", include_str!("m0021_heads.sql")).fits("m0020_argentine_keys"),
     // What lists walk along, and the rows of a customer.
     Migration::new("m0022_lists", include_str!("m0022_lists.sql")).fits("m0020_argentine_keys"),
+    // Expiry and use of API tokens, purchases of numbers, sends by the hour, the counters of campaigns.
+    Migration::new("m0023_limits", include_str!("m0023_limits.sql")),
+    // A call's id is unique within a tenant and an account, and triggers keep the counters of campaigns.
+    Migration {
+        name: "m0023_limits_sqlite",
+        script: include_str!("m0023_limits_sqlite.sql"),
+        only: Some(DatabaseBackend::Sqlite),
+        fits: None,
+    },
+    Migration {
+        name: "m0023_limits_postgres",
+        script: include_str!("m0023_limits_postgres.sql"),
+        only: Some(DatabaseBackend::Postgres),
+        fits: None,
+    },
 ];
 
 impl Migration {

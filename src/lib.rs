@@ -30,6 +30,7 @@
 //! | checks before going live, forecasts, exports and imports, retention | [`ops`] |
 //! | the manual | [`docs`] |
 //! | a webhook, the REST API, a page | [`http`] |
+//! | the limits of connections; how much a token may ask | [`http::server`], [`http::api`] |
 //! | which loop runs, which part gets which | [`app`] |
 //! | a command | [`cli`] |
 //!
@@ -51,6 +52,7 @@
 //! - **Every query names its tenant**, or goes by an id that a row of the tenant holds, and checks it. The exceptions: queries
 //!   for tenants with work and for what is due, by the provider's ids, and along an ordering key, which the tenants that send
 //!   from one number share.
+//! - **What one tenant's programs ask never takes what calls and messages need**: each has its own connections to the database.
 //! - **Time comes from [`domain::Clock`], chance from [`domain::clock::Random`]**; clippy refuses other sources.
 //! - Deliberately absent: TwiML replies to messages (a reply that skips the ledger could not be accounted for), retries
 //!   inside the HTTP client (the ledger decides), configuration read after the start.

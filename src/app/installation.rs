@@ -59,7 +59,7 @@ impl Installation {
 
     /// Sends that an operator or an API client orders.
     pub fn outbox(&self) -> Outbox {
-        Outbox { store: self.store.clone(), directory: self.directory.clone() }
+        Outbox { store: self.store.clone(), directory: self.directory.clone(), by: None }
     }
 
     /// Loads the rules of `RULES_DIR`. Faulty rules are logged and left out.

@@ -1,5 +1,6 @@
 //! `recado agents`: voice agents, and how other calls are answered.
 
+use super::text::one_line;
 use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::app::Installation;
 use crate::config::Config;
@@ -178,11 +179,12 @@ fn show(installation: &Installation, slug: &str, voice: &VoiceSettings) -> Resul
     if voice.agents.is_empty() {
         print(format!("'{slug}' has no voice agents; add one with 'recado agents add NAME{}'", for_tenant(slug)))?;
     }
-    let or_default = |text: &str| if text.is_empty() { "the built-in words".to_owned() } else { format!("\"{text}\"") };
+    let or_default =
+        |text: &str| if text.is_empty() { "the built-in words".to_owned() } else { format!("\"{}\"", one_line(text)) };
     print(format!("all other calls: {}", or_default(&voice.greeting)))?;
     print(format!("no answer in time: {}", or_default(&voice.fallback)))?;
     let person = voice.person.as_ref().map_or_else(|| "nobody".to_owned(), Phone::to_string);
-    print(format!("a person: {person}"))
+    print(one_line(&format!("a person: {person}")))
 }
 
 async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
@@ -240,7 +242,8 @@ impl DefaultArgs {
 
 fn print_agent(installation: &Installation, agent: &VoiceAgent) -> Result<(), CliError> {
     print(line(agent))?;
-    missing_settings(installation, agent).map_or(Ok(()), |missing_settings| print(format!("  {missing_settings}")))
+    missing_settings(installation, agent)
+        .map_or(Ok(()), |missing_settings| print(one_line(&format!("  {missing_settings}"))))
 }
 
 fn line(agent: &VoiceAgent) -> String {
@@ -248,7 +251,7 @@ fn line(agent: &VoiceAgent) -> String {
         agent.number.as_ref().map_or_else(|| "where rules connect to it".to_owned(), |n| format!("calls of {n}"));
     let language = agent.language.as_deref().map(|language| format!(", {language}")).unwrap_or_default();
     let voice = agent.voice.as_deref().map(|voice| format!(", {voice}")).unwrap_or_default();
-    format!("{}: {number}, {}{language}{voice}", agent.name, agent.mode)
+    one_line(&format!("{}: {number}, {}{language}{voice}", agent.name, agent.mode))
 }
 
 fn number_of(text: &str, home: Option<Country>) -> Result<Option<Phone>, CliError> {

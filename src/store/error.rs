@@ -14,6 +14,8 @@ pub enum StoreError {
     Unreachable(String),
     #[error("{} requests wait for the database already; try again in a moment", WRITE_QUEUE)]
     QueueFull,
+    #[error("the database took too long over this and was stopped; ask for less, such as a smaller page")]
+    TooSlow,
     #[error("the store is closed: the program is stopping, or its writer has died; start it again")]
     Closed,
     #[error("another transaction came first; try again")]
@@ -54,6 +56,10 @@ impl From<sea_orm::DbErr> for StoreError {
         let text = error.to_string();
         if text.contains("database is locked") || text.contains("database table is locked") {
             return Self::Busy;
+        }
+        // SQLITE_INTERRUPT, PostgreSQL's 57014 (query_canceled).
+        if text.ends_with("interrupted") || text.contains("57014") || text.contains("statement timeout") {
+            return Self::TooSlow;
         }
         // SQLITE_FULL, PostgreSQL's 53100, and the operating system's messages for a full file system.
         if text.contains("disk is full")

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use crate::domain::{Country, EmailAddress, VoiceSettings};
+use crate::domain::{Country, EmailAddress, SendLimits, VoiceSettings};
 use crate::time::{QuietRules, WeeklyHours};
 
 /// The settings that a tenant has chosen.
@@ -25,6 +25,8 @@ pub struct TenantSettings {
     pub routes: BTreeMap<String, String>,
     /// Quiet hours that differ from the installation's, by prefix.
     pub quiet: QuietRules,
+    /// Budgets of sends, and the countries that may be sent to. The operator sets them, not the tenant.
+    pub sends: SendLimits,
     /// Settings for calls.
     pub voice: VoiceSettings,
     /// Opening hours with holidays; `None` where none are set.

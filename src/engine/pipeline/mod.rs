@@ -47,6 +47,8 @@ const DATABASE_RETRY: Duration = Duration::from_millis(500);
 /// Moves messages from stage to stage. The loops share one in an `Arc`.
 pub struct Pipeline {
     store: Store,
+    /// The readers of calls, where somebody waits.
+    calls: Store,
     directory: Arc<Directory>,
     transports: Arc<Transports>,
     clock: Clock,

@@ -143,6 +143,7 @@ fn refused(error: AgentError) -> Problem {
         AgentError::Taken(_) => return Problem::new(StatusCode::CONFLICT, "number_taken", error.to_string()),
         AgentError::Name | AgentError::Long { .. } | AgentError::Word(_) => "bad_agent",
         AgentError::NotOurs { .. } => "not_your_number",
+        AgentError::NotAllowed(_) => "not_allowed",
         AgentError::Many => "too_many",
     };
     Problem::unfit(code, error)

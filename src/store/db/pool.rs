@@ -41,16 +41,38 @@ const SETTINGS: [(&str, &str); 9] = [
     ("application_name", "recado"),
 ];
 
-/// The task of a pool's connections.
+/// The most connections that read for requests of programs and people.
+pub const REQUEST_READERS: u32 = 8;
+/// The time that one statement of such a request may take.
+pub const STATEMENT_WITHIN: Duration = Duration::from_secs(5);
+/// The same for PostgreSQL.
+const STATEMENT_WITHIN_SETTING: &str = "5s";
+
+/// The task of a pool's connections. Each has its own, so that one that is used up does not hold up the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Task {
-    Read,
+    /// Decisions, sends and the loops read.
+    Engine,
+    /// Calls read, where somebody waits.
+    Calls,
+    /// Requests of programs and people read: the REST API, pages.
+    Requests,
+    /// Transactions of people.
     Write,
-    /// The writer's batches.
+    /// The writer's batches on PostgreSQL.
     Batches,
 }
 
 impl Task {
+    /// The most connections.
+    pub const fn connections(self) -> u32 {
+        match self {
+            Self::Write | Self::Batches => 1,
+            Self::Engine | Self::Calls => 4,
+            Self::Requests => REQUEST_READERS,
+        }
+    }
+
     /// The settings of a PostgreSQL session for this task.
     pub fn settings(self) -> Vec<(&'static str, &'static str)> {
         // PostgreSQL keeps the plan of a prepared statement that it has made for a small table. Where statements are few,
@@ -58,9 +80,14 @@ impl Task {
         // it wakes, its commit is refused. The server's own time-outs come before ours where they can: they say more.
         let own: &[(&str, &str)] = match self {
             // A list walks an index in its order, which no bitmap keeps. A long export idles between its rows.
-            Self::Read => {
+            Self::Engine | Self::Calls => {
                 &[("enable_bitmapscan", "off"), ("plan_cache_mode", "force_custom_plan"), ("statement_timeout", "600s")]
             }
+            Self::Requests => &[
+                ("enable_bitmapscan", "off"),
+                ("plan_cache_mode", "force_custom_plan"),
+                ("statement_timeout", STATEMENT_WITHIN_SETTING),
+            ],
             Self::Write => &[
                 ("plan_cache_mode", "force_custom_plan"),
                 ("statement_timeout", "60s"),

@@ -183,6 +183,7 @@ impl Store {
             for id in ids {
                 while self.remove_members(tenant, id).await? > 0 {}
                 let txn = begin(&self.write).await?;
+                sql::execute(&txn, "DELETE FROM campaign_counts WHERE campaign_id = ?", vec![id.into()]).await?;
                 removed += delete(&txn, "campaigns", "id", tenant, &[id]).await?;
                 txn.commit().await?;
             }

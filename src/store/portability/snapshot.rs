@@ -20,7 +20,7 @@ use crate::store::handle::Store;
 use crate::store::rows::table::{Holds, Table};
 use crate::store::rows::{sender, tenant};
 use crate::store::tables::tenants::IMPORTING;
-use crate::store::tables::{ordering_keys, tenants, timers};
+use crate::store::tables::{campaigns, ordering_keys, tenants, timers};
 
 /// The columns of identities that hold text.
 const TEXTS: [&str; 4] = ["peer_key", "channel", "sender", "rule"];
@@ -103,6 +103,7 @@ impl Store {
         }
         timers::hang_all(&txn, id).await?;
         ordering_keys::promote_all(&txn, &self.context, id).await?;
+        campaigns::recount(&txn, id).await?;
         tenants::bump(&txn).await?;
         Ok(txn.commit().await?)
     }

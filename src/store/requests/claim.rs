@@ -18,7 +18,8 @@ use crate::store::handle::Store;
 use crate::store::pending_cache::Committed;
 use crate::store::tables::actions::{Candidate, GateFacts, QueuedSend, SEND_COLUMNS, SEND_WIDTH, SEND_WITHIN};
 use crate::store::tables::ordering_keys::CLAIMABLE;
-use crate::store::tables::{messages, ordering_keys, questions};
+use crate::store::tables::send_counts::SendCounts;
+use crate::store::tables::{messages, ordering_keys, questions, send_counts};
 use crate::store::writer::{Request, Step, Writer};
 
 /// The gate's answer to one candidate.
@@ -52,6 +53,8 @@ pub struct ClaimRequest {
     pub recent_within: Duration,
     /// An opt-out of messages is an opt-out of calls too.
     pub stop_ends_calls: bool,
+    /// The tenant has a send budget, so that its sends are counted.
+    pub has_budget: bool,
 }
 
 /// The result of a claim.
@@ -178,11 +181,17 @@ async fn claim(
     let read = |row: &Row| read_candidate(row, &request.account_sid);
     let found = txn.query(&format!("{}{lock}", *CANDIDATES), values, read).await?;
     let not_after = now.plus(SEND_WITHIN);
+    let mut counted = match request.has_budget {
+        true => send_counts::counted(txn, request.queue.tenant, now).await?,
+        false => SendCounts::default(),
+    };
+    let counted_before = counted;
     let (mut updates, mut stopped): (Vec<Value>, Vec<Value>) = Default::default();
     let mut blocked = Vec::new();
     let mut sends = Vec::with_capacity(found.len());
     let mut freed: Vec<String> = Vec::new();
-    for candidate in found {
+    for mut candidate in found {
+        (candidate.facts.sent_this_hour, candidate.facts.sent_today) = (counted.this_hour, counted.today);
         let gate = (request.judge)(&candidate, now);
         let Candidate { mut send, facts } = candidate;
         let replanned = if let Gate::Replan(until, _) = &gate { Some(until.unix_us()) } else { None };
@@ -199,6 +208,9 @@ async fn claim(
         }
         if replanned.is_some() || matches!(state, ActionState::Blocked | ActionState::Held) {
             freed.extend(send.ordering_key.clone());
+        }
+        if passed && send.counts_in_budget() {
+            counted.add_one();
         }
         let attempt = send.tries + i32::from(passed);
         if passed {
@@ -227,6 +239,10 @@ async fn claim(
     txn.rows(TAKE, 10, Cut::Padded, updates).await?;
     let keys_freed = !freed.is_empty();
     ordering_keys::promote(txn, context, freed).await?;
+    if request.has_budget {
+        let sends = counted.this_hour - counted_before.this_hour;
+        send_counts::add(txn, request.queue.tenant, now, sends).await?;
+    }
     messages::merge(txn, stopped).await?;
     let unsent: Vec<_> = blocked.iter().map(|(send, reason)| (send.id, reason.clone())).collect();
     questions::never_sent(txn, context, &unsent).await?;
@@ -252,6 +268,7 @@ fn read_candidate(row: &Row, account: &str) -> Result<Candidate, StoreError> {
         last_inbound_at: at(row.get(SEND_WIDTH + 4)?),
         zone: row.get::<Option<String>>(SEND_WIDTH + 5)?.and_then(|fields| zone_in(&fields)),
         account: account.to_owned(),
+        ..GateFacts::default()
     };
     Ok(Candidate { send: QueuedSend::read(row)?, facts })
 }

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::contacts::ContactUpsert;
 use super::old_causes::OldCauses;
 use super::ordering_keys;
+use crate::domain::channel::AddressKind;
 use crate::domain::{
     Action, ActionId, ActionState, Address, Channel, ContactId, EventId, HttpRequest, Origin, Route, Send, TenantId,
     Timestamp,
@@ -291,6 +292,10 @@ pub struct GateFacts {
     pub zone: Option<Tz>,
     /// The provider's account that the send would leave through.
     pub account: String,
+    /// Messages to phones and calls of the tenant within this hour of the clock, and within 24. They are counted where the
+    /// tenant has a budget.
+    pub sent_this_hour: i64,
+    pub sent_today: i64,
 }
 
 /// A due send that the gate judges.
@@ -356,6 +361,13 @@ impl QueuedSend {
             expires_at: new.expires,
             ordering_key: None,
         })
+    }
+
+    /// Whether the send counts in its tenant's budget when it leaves: a message to a phone or a call, at its first try. The
+    /// confirmation of an opt-out does not.
+    pub fn counts_in_budget(&self) -> bool {
+        let to_phone = self.channel.is_some_and(|channel| channel.spec().address == AddressKind::Phone);
+        to_phone && self.tries == 0 && self.origin != Origin::System
     }
 
     pub fn is_call(&self) -> bool {

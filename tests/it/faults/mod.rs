@@ -3,6 +3,7 @@
 //! Runs are seeded. A failure names its seed, and `FAULT_SEED=<seed>` runs that one alone. `FAULT_SEEDS` sets the number of
 //! seeds of the crash tests.
 
+mod abuse;
 mod backlog;
 mod campaigns;
 mod crash;
@@ -33,6 +34,7 @@ mod secrets;
 mod shrink;
 mod signing;
 mod silent;
+mod sockets;
 mod stop;
 mod tenants;
 mod timers;

@@ -115,6 +115,7 @@ impl Race {
             judge,
             recent_within,
             stop_ends_calls: false,
+            has_budget: false,
         };
         store.writer().claim(request).await.expect("it can be claimed").sends
     }

@@ -230,6 +230,7 @@ impl Bench {
             judge,
             recent_within: Duration::from_secs(600),
             stop_ends_calls: false,
+            has_budget: false,
         }
     }
 

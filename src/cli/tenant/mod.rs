@@ -12,7 +12,6 @@ mod token;
 use super::{CliError, Outcome, find_tenant, print, print_json};
 use crate::app::Installation;
 use crate::cli::text::one_line;
-use crate::domain::Country;
 use crate::http::views::tenant::TenantView;
 use crate::tenants::{Blueprints, Missing, SettingsError, Tenant, TenantChange, TenantService};
 
@@ -93,7 +92,7 @@ fn text(view: &TenantView) -> String {
         lines.extend(budget.map(|budget| format!("  sends at most {budget} messages and calls in {span}")));
     }
     if !view.sends.countries.is_empty() {
-        let countries: Vec<&str> = view.sends.countries.iter().map(Country::as_str).collect();
+        let countries: Vec<&str> = view.sends.countries.iter().map(|country| country.as_str()).collect();
         lines.push(format!("  sends to {} only", countries.join(", ")));
     }
     for (what, names) in [("templates", &view.sends.templates), ("stream agents", &view.sends.stream_agents)] {

@@ -67,15 +67,17 @@ impl SendGate {
             Err(error) => return Gate::Block(error.to_string()),
         };
         let spec = send.channel.spec();
+        let id = WhatsAppId::parse(&queued.recipient).ok().filter(|_| spec.address == AddressKind::PhoneOrWhatsAppId);
         let phone = match spec.address {
-            AddressKind::PhoneOrWhatsAppId if WhatsAppId::parse(&queued.recipient).is_ok() => None,
             AddressKind::Email => None,
+            _ if id.is_some() => None,
             AddressKind::Phone | AddressKind::PhoneOrWhatsAppId => match Phone::parse(&queued.recipient) {
                 Ok(phone) => Some(phone),
                 Err(error) => return Gate::Block(error.to_string()),
             },
         };
-        if let Some(refusal) = phone.as_ref().and_then(|phone| outside_countries(phone, sends)) {
+        let country = phone.as_ref().map(Phone::country).or_else(|| id.as_ref().map(WhatsAppId::country));
+        if let Some(refusal) = country.and_then(|country| outside_countries(country, sends)) {
             return Gate::Block(refusal);
         }
         if let SendBody::Template(template) = &send.body
@@ -183,19 +185,15 @@ impl SendGate {
     }
 }
 
-/// Why the number's country forbids the send; `None` where it does not.
-fn outside_countries(phone: &Phone, sends: &SendLimits) -> Option<String> {
-    if sends.countries.is_empty() {
-        return None;
-    }
-    let country = phone.country();
-    if country.as_ref().is_some_and(|country| sends.countries.contains(country)) {
+/// Why the recipient's country, which may be unknown, forbids the send; `None` where it does not.
+fn outside_countries(country: Option<Country>, sends: &SendLimits) -> Option<String> {
+    if sends.countries.is_empty() || country.is_some_and(|country| sends.countries.contains(&country)) {
         return None;
     }
     let whose = country.map_or_else(|| "of no country that is known".to_owned(), |country| format!("of {country}"));
-    let allowed: Vec<&str> = sends.countries.iter().map(Country::as_str).collect();
+    let allowed: Vec<&str> = sends.countries.iter().map(|country| country.as_str()).collect();
     Some(format!(
-        "the number is {whose}, and this business may send to {} only: the operator can allow more with 'recado tenant set'",
+        "the customer is {whose}, and this business may send to {} only: the operator can allow more with 'recado tenant set'",
         allowed.join(", ")
     ))
 }

@@ -23,7 +23,6 @@ use crate::http::views::customer::CustomerView;
 use crate::http::views::customer_history::{CustomerDetailsView, HistoryView};
 use crate::store::{CustomerChange, Store};
 
-
 /// A new customer.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -140,7 +139,7 @@ pub async fn note(
     once(&state, &caller, body, async |event, new: NewNote| {
         let event = EventId::new(event);
         let effects = vec![customers::note(&new.text)?];
-        let change = CustomerChange { event, tenant, by: BY, effects, do_not_call: None };
+        let change = CustomerChange { event, tenant, by: caller.by(), effects, do_not_call: None };
         if !store.change_customer(customer, change).await? {
             return Err(Problem::not_found("customer"));
         }

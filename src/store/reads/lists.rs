@@ -10,6 +10,7 @@ use crate::store::db::sql;
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::rows::{action, message};
+use crate::store::tables::identity::CUSTOMER_OF_KEY;
 
 /// An outbound message whose last status is not final.
 #[derive(Clone, Debug, FromQueryResult)]
@@ -94,13 +95,10 @@ impl Store {
 
     /// Finds the customer with this address, given as [`crate::domain::Address::key`].
     pub async fn contact_by_key(&self, tenant: TenantId, key: &str) -> Result<Option<ContactId>, StoreError> {
-        let row = sql::query_one(
-            &self.read,
-            "SELECT id FROM contacts WHERE tenant_id = ? AND (phone_key = ? OR whatsapp_id = ?) ORDER BY phone DESC LIMIT 1",
-            vec![tenant.uuid().into(), key.into(), key.into()],
-        )
-        .await?;
-        row.map(|row| Ok(ContactId::new(row.try_get_by_index(0)?))).transpose()
+        let values = vec![tenant.uuid().into(), key.into(), tenant.uuid().into(), key.into()];
+        let row = sql::query_one(&self.read, &format!("SELECT {CUSTOMER_OF_KEY}"), values).await?;
+        let id = row.map(|row| row.try_get_by_index::<Option<Uuid>>(0)).transpose()?;
+        Ok(id.flatten().map(ContactId::new))
     }
 
     pub async fn action(&self, tenant: TenantId, id: ActionId) -> Result<Option<action::Model>, StoreError> {

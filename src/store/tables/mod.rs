@@ -11,7 +11,7 @@ pub(in crate::store) mod events;
 pub(in crate::store) mod events_set_aside;
 pub(in crate::store) mod firings;
 pub(in crate::store) mod idempotency;
-mod identity;
+pub(in crate::store) mod identity;
 pub(in crate::store) mod actions;
 pub(in crate::store) mod messages;
 pub(in crate::store) mod old_causes;

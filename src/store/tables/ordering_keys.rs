@@ -61,7 +61,8 @@ static PROMOTE_UNLOCKED: LazyLock<String> = LazyLock::new(|| promote_statement("
 /// place. A head that is being sent, or of unknown outcome, stays until it ends.
 pub(in crate::store) async fn heads_among(txn: &impl Txn, rows: &[action::Model]) -> Result<HashSet<Uuid>, StoreError> {
     let mut first: BTreeMap<&str, (i64, Uuid)> = BTreeMap::new();
-    let is_open = |row: &&action::Model| [ActionState::Planned, ActionState::Unknown].iter().any(|s| row.state == s.as_str());
+    let is_open =
+        |row: &&action::Model| [ActionState::Planned, ActionState::Unknown].iter().any(|s| row.state == s.as_str());
     for row in rows.iter().filter(is_open) {
         let Some(key) = &row.lane else { continue };
         let place = (row.planned_us, row.id);

@@ -26,7 +26,7 @@ fn text(tenant: TenantId, number: usize, at: Timestamp) -> NewInbound {
         provider_sid: message_sid(number as u128),
         ..InboundData::default()
     };
-    NewInbound::new(tenant, Channel::Sms, Phone::parse(&from).ok(), data, at, 1, None)
+    NewInbound::new(tenant, Channel::Sms, Phone::parse(&from).ok().map(Into::into), data, at, 1, None)
 }
 
 /// An event whose row is damaged, and one whose decision the database refuses: the others are answered, these two are

@@ -113,7 +113,15 @@ fn text(store: &Store, tenant: TenantId, number: u128) -> NewInbound {
         provider_sid: message_sid(number),
         ..InboundData::default()
     };
-    NewInbound::new(tenant, Channel::Sms, Phone::parse("+34600111222").ok(), data, store.clock().now(), 1, None)
+    NewInbound::new(
+        tenant,
+        Channel::Sms,
+        Phone::parse("+34600111222").ok().map(Into::into),
+        data,
+        store.clock().now(),
+        1,
+        None,
+    )
 }
 
 /// The kernel would keep such connections for about 15 minutes.

@@ -69,7 +69,7 @@ impl Scene {
         let (gate, directory) = (recado::app::gate(&self.inside.installation), self.inside.directory.clone());
         self.claim(Arc::new(move |candidate, now| {
             let tenant = directory.now().by_id(candidate.send.tenant).expect("it is there").clone();
-            gate.judge(candidate, now, &tenant.quiet(directory.platform()))
+            gate.judge(candidate, now, &tenant.quiet(directory.platform()), &tenant.settings.sends)
         }))
         .await
     }

@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use recado::domain::{Clock, TokenScope};
 use recado::http::api::{hash_of_token, new_token};
+use recado::store::NewApiToken;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;

@@ -70,7 +70,7 @@ async fn round(bench: &Bench, n: usize) {
     bench.store.retry_events().await.unwrap();
     let fire = FireRequest { limit: 10, next: Arc::new(|_, _: Timestamp| None) };
     bench.store.writer().fire(fire).await.unwrap();
-    let contact = bench.store.contact_by_phone(bench.tenant, &claimed.send.peer_key).await.unwrap().unwrap();
+    let contact = bench.store.contact_by_key(bench.tenant, &claimed.send.peer_key).await.unwrap().unwrap();
     bench.store.known_sids(&[format!("SMr{n}")]).await.unwrap();
     bench.store.contact_facts(bench.tenant, &[contact], None).await.unwrap();
     for of in [None, Some(contact)] {

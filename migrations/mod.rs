@@ -11,6 +11,9 @@ pub struct Migration {
     script: &'static str,
     /// The database it is for; `None` for both.
     only: Option<DatabaseBackend>,
+    /// A program that knows this older step can run on the schema after this one, too. The database remembers it. `None`:
+    /// no older program can.
+    pub fits: Option<&'static str>,
 }
 
 /// Every step, in order.
@@ -36,7 +39,12 @@ pub const MIGRATIONS: &[Migration] = &[
     // Scopes of API tokens.
     Migration::new("m0010_scopes", include_str!("m0010_scopes.sql")),
     // The index of ordering keys. SQLite built a list at every write for the old wording; PostgreSQL reads both alike.
-    Migration { name: "m0011_lanes", script: include_str!("m0011_lanes.sql"), only: Some(DatabaseBackend::Sqlite) },
+    Migration {
+        name: "m0011_lanes",
+        script: include_str!("m0011_lanes.sql"),
+        only: Some(DatabaseBackend::Sqlite),
+        fits: None,
+    },
     // The last message of a customer on each channel: rows instead of a column for each channel.
     Migration::new("m0012_contact_channels", include_str!("m0012_contact_channels.sql")),
     // Triggers between those rows and the old columns, so that the program before m0012 can run beside the new one; both
@@ -45,11 +53,13 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "m0013_channel_columns_sqlite",
         script: include_str!("m0013_channel_columns_sqlite.sql"),
         only: Some(DatabaseBackend::Sqlite),
+        fits: None,
     },
     Migration {
         name: "m0014_channel_columns_postgres",
         script: include_str!("m0014_channel_columns_postgres.sql"),
         only: Some(DatabaseBackend::Postgres),
+        fits: None,
     },
     // The event of a calendar file that an appointment comes from, and its version.
     Migration::new("m0015_calendar_versions", include_str!("m0015_calendar_versions.sql")),
@@ -60,11 +70,36 @@ pub const MIGRATIONS: &[Migration] = &[
     // The look-up keys of Argentine numbers without the 9 of mobiles: that of the number with it. Of two opt-outs of one
     // customer the later stays.
     Migration::new("m0020_argentine_keys", include_str!("m0020_argentine_keys.sql")),
+    // The heads of ordering keys, which alone may be claimed; events that cannot be decided. The column has a default, and
+    // what an older program leaves without a head is found by the sweep.
+    Migration::new("m0021_heads", include_str!("m0021_heads.sql")).fits("m0020_argentine_keys"),
+    // What lists walk along, and the rows of a customer.
+    Migration::new("m0022_lists", include_str!("m0022_lists.sql")).fits("m0020_argentine_keys"),
+    // Expiry and use of API tokens, purchases of numbers, sends by the hour, the counters of campaigns.
+    Migration::new("m0023_limits", include_str!("m0023_limits.sql")),
+    // A call's id is unique within a tenant and an account, and triggers keep the counters of campaigns.
+    Migration {
+        name: "m0023_limits_sqlite",
+        script: include_str!("m0023_limits_sqlite.sql"),
+        only: Some(DatabaseBackend::Sqlite),
+        fits: None,
+    },
+    Migration {
+        name: "m0023_limits_postgres",
+        script: include_str!("m0023_limits_postgres.sql"),
+        only: Some(DatabaseBackend::Postgres),
+        fits: None,
+    },
 ];
 
 impl Migration {
     const fn new(name: &'static str, script: &'static str) -> Self {
-        Self { name, script, only: None }
+        Self { name, script, only: None, fits: None }
+    }
+
+    /// Marks a step that only adds: programs that know `older` can run after it.
+    const fn fits(self, older: &'static str) -> Self {
+        Self { fits: Some(older), ..self }
     }
 
     /// The statements for a database: `{id}` becomes its type of an identity, `{clustered}` keeps a table in the order of

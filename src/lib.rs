@@ -30,6 +30,7 @@
 //! | checks before going live, forecasts, exports and imports, retention | [`ops`] |
 //! | the manual | [`docs`] |
 //! | a webhook, the REST API, a page | [`http`] |
+//! | the limits of connections; how much a token may ask | [`http::server`], [`http::api`] |
 //! | which loop runs, which part gets which | [`app`] |
 //! | a command | [`cli`] |
 //!
@@ -44,12 +45,14 @@
 //! - **A decision is checked when it is written**: the deciding transaction looks again at the open question it answers and at
 //!   its rules' limits. What was decided on an older state is decided anew.
 //! - **A timer fires once.** Its row goes and its event comes in one transaction.
-//! - **One send at a time along an ordering key** (channel, sender, recipient), in planned order.
+//! - **One send at a time along an ordering key** (channel, sender, recipient), in planned order. Only the head of a key may be
+//!   claimed; who ends or moves it makes the next one the head in the same transaction.
 //! - **Every send passes the gate** in the transaction that claims it; a STOP holds from its commit on.
 //! - **Statuses move forward only**, in whatever order they are reported.
 //! - **Every query names its tenant**, or goes by an id that a row of the tenant holds, and checks it. The exceptions: queries
 //!   for tenants with work and for what is due, by the provider's ids, and along an ordering key, which the tenants that send
 //!   from one number share.
+//! - **What one tenant's programs ask never takes what calls and messages need**: each has its own connections to the database.
 //! - **Time comes from [`domain::Clock`], chance from [`domain::clock::Random`]**; clippy refuses other sources.
 //! - Deliberately absent: TwiML replies to messages (a reply that skips the ledger could not be accounted for), retries
 //!   inside the HTTP client (the ledger decides), configuration read after the start.
@@ -76,6 +79,8 @@
 //! - On SQLite the writer calls the library itself, through `rusqlite`; everything else goes through sea-orm. A statement
 //!   that travels to a driver's thread and back costs more than the statement: this halved the cost of a message. There the
 //!   writer runs a prepared statement row by row; on PostgreSQL many rows go into one statement.
+//! - On PostgreSQL the sessions have no full scans, and the writer forgets its plans every few seconds: a prepared statement
+//!   keeps the plan of the small table that it was made for.
 //! - An action's id is derived from (event, rule, index), so planning twice meets the primary key, without another index.
 //! - Migrations are scripts in a list, run by forty lines of our own: the library for it forces features of sea-orm that
 //!   nothing here uses, and they were a twentieth of the build.

@@ -1,6 +1,6 @@
 //! A bare program for comparison: three rows for each message and a group commit at synchronous=FULL before the webhook is
-//! answered; for each answer a row in an outbox before the provider call, and its outcome after. No ledger, no send gate, no
-//! rules, no traces.
+//! answered; for each answer a row in an outbox before the provider call, its outcome after, and a row for each delivery
+//! callback. No ledger, no send gate, no rules, no traces.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,13 +20,17 @@ const BATCH_MAX_ITEMS: usize = 512;
 /// How many requests the server's writer waits for, and how long.
 const ENOUGH_ITEMS: usize = 20;
 const LINGER: Duration = Duration::from_millis(1);
-const OUTBOX: &str = "CREATE TABLE outbox (id integer PRIMARY KEY, recipient text, body text, state text)";
+const OUTBOX: &str = "CREATE TABLE outbox (id integer PRIMARY KEY, recipient text, body text, state text, sid text);
+    CREATE UNIQUE INDEX outbox_by_sid ON outbox (sid) WHERE sid IS NOT NULL;
+    CREATE TABLE reports (sid text, status text, PRIMARY KEY (sid, status)) WITHOUT ROWID";
 
 enum Work {
     /// A message, answered when it is durable; with a recipient it also has a row in the outbox.
     Take { row: Box<Rows>, recipient: Option<String>, done: oneshot::Sender<()> },
-    /// The provider took the row of the outbox with this number.
-    Sent { number: i64 },
+    /// The provider took the row of the outbox with this number, and gave it this id.
+    Sent { number: i64, sid: String },
+    /// A delivery callback, answered when it is durable.
+    Reported { sid: String, status: String, done: oneshot::Sender<()> },
 }
 
 /// The queue of the one thread that writes.
@@ -54,9 +58,15 @@ impl Store {
         self.0.send(Work::Take { row: Box::new(row), recipient, done }).await.is_ok() && durable.await.is_ok()
     }
 
-    pub async fn sent(&self, number: i64) {
+    /// Returns when the report of a status is durable; false if it could not be written.
+    pub async fn reported(&self, sid: String, status: String) -> bool {
+        let (done, durable) = oneshot::channel();
+        self.0.send(Work::Reported { sid, status, done }).await.is_ok() && durable.await.is_ok()
+    }
+
+    pub async fn sent(&self, number: i64, sid: String) {
         // This fails only when the writer has died, and then no message is acknowledged either.
-        let _ = self.0.send(Work::Sent { number }).await;
+        let _ = self.0.send(Work::Sent { number, sid }).await;
     }
 }
 
@@ -80,7 +90,7 @@ async fn write(mut db: Connection, mut waiting: mpsc::Receiver<Work>) {
             return;
         }
         for work in batch.drain(..) {
-            if let Work::Take { done, .. } = work {
+            if let Work::Take { done, .. } | Work::Reported { done, .. } = work {
                 // The requester may be gone.
                 let _ = done.send(());
             }
@@ -92,21 +102,28 @@ fn commit(db: &mut Connection, batch: &[Work]) -> Result<(), Failure> {
     let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let rows = batch.iter().filter_map(|work| match work {
         Work::Take { row, .. } => Some(&**row),
-        Work::Sent { .. } => None,
+        Work::Sent { .. } | Work::Reported { .. } => None,
     });
     insert(&transaction, rows)?;
     {
         let mut plan = transaction
             .prepare_cached("INSERT INTO outbox (id, recipient, body, state) VALUES (?, ?, ?, 'planned')")?;
-        let mut end = transaction.prepare_cached("UPDATE outbox SET state = 'sent' WHERE id = ?")?;
+        let mut end = transaction.prepare_cached("UPDATE outbox SET state = 'sent', sid = ? WHERE id = ?")?;
+        let mut report =
+            transaction.prepare_cached("INSERT INTO reports (sid, status) VALUES (?, ?) ON CONFLICT DO NOTHING")?;
+        let mut settle = transaction.prepare_cached("UPDATE outbox SET state = ? WHERE sid = ?")?;
         for work in batch {
             match work {
                 Work::Take { row, recipient: Some(recipient), .. } => {
                     plan.execute((row.number(), recipient, ANSWER))?;
                 }
                 Work::Take { recipient: None, .. } => {}
-                Work::Sent { number } => {
-                    end.execute([number])?;
+                Work::Sent { number, sid } => {
+                    end.execute((sid, number))?;
+                }
+                Work::Reported { sid, status, .. } => {
+                    report.execute((sid, status))?;
+                    settle.execute((status, sid))?;
                 }
             }
         }

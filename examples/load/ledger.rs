@@ -16,6 +16,10 @@ pub struct Ledger {
     refusal: AtomicU16,
     strange: AtomicUsize,
     delivered: AtomicUsize,
+    /// Callbacks that the provider has to make, has made, and those that were refused.
+    callbacks_due: AtomicUsize,
+    callbacks_made: AtomicUsize,
+    callbacks_refused: AtomicUsize,
 }
 
 /// Nanoseconds since the start of the phase; 0 is never.
@@ -48,6 +52,9 @@ pub struct Summary {
     pub doubled: usize,
     /// Provider calls that belong to no message of the phase.
     pub strange: usize,
+    /// Delivery callbacks that the provider made, and those of them without an answer 2xx.
+    pub callbacks: usize,
+    pub callbacks_refused: usize,
 }
 
 /// Latencies.
@@ -63,7 +70,39 @@ impl Ledger {
         let slots = std::iter::repeat_with(Slot::default).take(count).collect();
         let zero = || AtomicUsize::new(0);
         let refusal = AtomicU16::new(0);
-        Self { start: Instant::now(), first, slots, refused: zero(), refusal, strange: zero(), delivered: zero() }
+        Self {
+            start: Instant::now(),
+            first,
+            slots,
+            refused: zero(),
+            refusal,
+            strange: zero(),
+            delivered: zero(),
+            callbacks_due: zero(),
+            callbacks_made: zero(),
+            callbacks_refused: zero(),
+        }
+    }
+
+    /// The number of the phase's first message in the run.
+    pub const fn first_number(&self) -> usize {
+        self.first
+    }
+
+    pub fn callbacks_due(&self, count: usize) {
+        self.callbacks_due.fetch_add(count, Relaxed);
+    }
+
+    /// Records a callback, and whether it was answered 2xx.
+    pub fn called_back(&self, well: bool) {
+        self.callbacks_refused.fetch_add(usize::from(!well), Relaxed);
+        self.callbacks_made.fetch_add(1, Relaxed);
+    }
+
+    /// Callbacks that were made, and those that are still to be made.
+    pub fn callbacks(&self) -> (usize, usize) {
+        let made = self.callbacks_made.load(Relaxed);
+        (made, self.callbacks_due.load(Relaxed).saturating_sub(made))
     }
 
     pub fn sender(number: usize) -> String {
@@ -117,6 +156,8 @@ impl Ledger {
             refusal: self.refusal.load(Relaxed),
             strange: self.strange.load(Relaxed),
             delivered: self.delivered(),
+            callbacks: self.callbacks_made.load(Relaxed),
+            callbacks_refused: self.callbacks_refused.load(Relaxed),
             ..Summary::default()
         };
         for slot in &self.slots {

@@ -8,6 +8,7 @@
 //! target/release/examples/load --role events   # events of the API and webhooks in turn: times to the provider
 //! ```
 //!
+//! Ids are random in both directions, and each answer gets three delivery callbacks (queued, sent, delivered), as with Twilio.
 //! Every message has its own sender and `MessageSid`, so each acknowledged webhook must reach the provider exactly once.
 //! Lost and doubled messages are counted and make the exit code 1. Acknowledgement rates are printed beside the end-to-end
 //! rates, because alone they say little. The generator shares the machine with the server, so it is lean: requests are built

@@ -62,7 +62,7 @@ pub async fn run(options: &Options) -> Result<bool, Failure> {
         Program { path: options.server.clone(), args: &["serve"], database_url, rules: RULE, settings: Vec::new() };
     let outcomes = measure(options, &program).await?;
     let (intake, answered) = outcomes.split_first().ok_or("no phase ran")?;
-    let once = |summary: &Summary| summary.lost + summary.doubled + summary.strange == 0;
+    let once = |summary: &Summary| summary.lost + summary.doubled + summary.strange + summary.callbacks_refused == 0;
     Ok(intake.summary.delivered == 0 && answered.iter().all(|outcome| once(&outcome.summary)))
 }
 
@@ -139,14 +139,15 @@ impl Bench<'_> {
     }
 }
 
-/// Waits until every acknowledged message has reached the provider, or nothing arrives any more.
+/// Waits until every acknowledged message has reached the provider and all callbacks are made, or nothing happens any more.
 pub async fn drain(ledger: &Ledger) {
     let expected = ledger.acknowledged_count();
-    let (mut seen, mut since) = (ledger.delivered(), Instant::now());
-    while seen < expected && since.elapsed() < STUCK_AFTER {
+    let look = || (ledger.delivered(), ledger.callbacks());
+    let (mut seen, mut since) = (look(), Instant::now());
+    while (seen.0 < expected || seen.1.1 > 0) && since.elapsed() < STUCK_AFTER {
         CLOCK.sleep(LOOK_EVERY).await;
-        if ledger.delivered() > seen {
-            (seen, since) = (ledger.delivered(), Instant::now());
+        if look() != seen {
+            (seen, since) = (look(), Instant::now());
         }
     }
 }
@@ -164,6 +165,7 @@ fn print(phase: &Phase, outcome: &Outcome, backlog: Option<usize>, log: &str) {
             summary.delivered_in.as_secs_f64()
         );
         println!("lost, doubled     {}, {}", summary.lost, summary.doubled);
+        println!("callbacks         {}, {} of them refused", summary.callbacks, summary.callbacks_refused);
     }
     let cpu = after.cpu.saturating_sub(before.cpu);
     let each_us = cpu.as_secs_f64() * 1e6 / summary.acknowledged.max(1) as f64;
@@ -199,7 +201,11 @@ async fn print_ceilings(options: &Options, intake: &Summary, whole: &Summary) ->
         let rate = if answered { bare.delivered_per_s } else { bare.acknowledged_per_s };
         println!(
             "bare program      {rate:>9.0} /s    {}, synchronous=FULL",
-            if answered { "three rows, an outbox row, one call of the provider" } else { "three rows an event" }
+            if answered {
+                "three rows, an outbox row, one call of the provider, three callbacks"
+            } else {
+                "three rows an event"
+            }
         );
         println!("                  {what} is {}", percent(ours, rate));
     }

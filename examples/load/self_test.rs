@@ -7,7 +7,7 @@ use recado::domain::clock::Random;
 
 use crate::client::{Pace, send};
 use crate::ledger::Ledger;
-use crate::provider::Provider;
+use crate::provider::{Provider, STATUSES};
 use crate::server::{Program, Server};
 use crate::stand_in::send_request;
 use crate::webhook::Requests;
@@ -25,11 +25,13 @@ pub async fn run(options: &Options) -> Result<bool, Failure> {
             intake.summary.acknowledged == options.n && intake.summary.delivered == 0,
         ),
         (
-            "every message reaches the provider once",
+            "every message reaches the provider once, and is reported three times",
             answered.iter().all(|outcome| {
                 let summary = &outcome.summary;
                 summary.acknowledged == summary.delivered
                     && summary.lost + summary.doubled + summary.strange + summary.refused == 0
+                    && summary.callbacks == summary.delivered * STATUSES.len()
+                    && summary.callbacks_refused == 0
             }),
         ),
         ("memory and processor time are read", intake.after.resident_kib > 0 && !intake.after.cpu.is_zero()),
@@ -62,7 +64,7 @@ async fn counts_what_is_wrong() -> Result<bool, Failure> {
         ledger.acknowledged(index);
     }
     for number in [11, 12, 12, 13] {
-        let status = connection.call(send_request(&Ledger::sender(number)).as_bytes()).await?;
+        let status = connection.call(send_request(&Ledger::sender(number), "").as_bytes()).await?;
         if status != 201 {
             return Ok(false);
         }

@@ -61,7 +61,11 @@ pub async fn serve(does: Does) -> Result<(), Failure> {
     };
     let sends = match does {
         Does::Nothing => None,
-        Does::Answers | Does::StoresAndAnswers => Some(sender(std::env::var("TWILIO_API_BASE")?, store.clone())?),
+        Does::Answers | Does::StoresAndAnswers => Some(sender(
+            std::env::var("TWILIO_API_BASE")?,
+            format!("{}/status", std::env::var("APP_URL")?),
+            store.clone(),
+        )?),
     };
     let signer = Signer::new(&std::env::var("TWILIO_AUTH_TOKEN")?);
     let state =
@@ -78,6 +82,13 @@ async fn webhook(State(state): State<Arc<StandIn>>, uri: Uri, headers: HeaderMap
         return StatusCode::FORBIDDEN.into_response();
     }
     let field = |name: &str| fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value);
+    if !field("MessageStatus").is_empty() {
+        let known = match &state.store {
+            Some(store) => store.reported(field("MessageSid").to_owned(), field("MessageStatus").to_owned()).await,
+            None => true,
+        };
+        return if known { StatusCode::NO_CONTENT } else { StatusCode::SERVICE_UNAVAILABLE }.into_response();
+    }
     let number = state.count.fetch_add(1, Relaxed);
     let sends = state.sends.as_ref().filter(|_| field("Body").starts_with(WORD));
     if let Some(store) = &state.store {
@@ -98,7 +109,8 @@ fn decode_pair(pair: &[u8]) -> (String, String) {
     (decode(&pair[..equals]), decode(pair.get(equals + 1..).unwrap_or_default()))
 }
 
-fn decode(encoded: &[u8]) -> String {
+/// Decodes a value of a form.
+pub fn decode(encoded: &[u8]) -> String {
     let digit = |at: usize| encoded.get(at).and_then(|b| char::from(*b).to_digit(16));
     let mut decoded = Vec::with_capacity(encoded.len());
     let mut at = 0;
@@ -117,19 +129,20 @@ fn decode(encoded: &[u8]) -> String {
 }
 
 /// A few connections to the provider, each for one recipient after the other.
-fn sender(api_base: String, store: Option<Store>) -> Result<mpsc::Sender<Answer>, Failure> {
+fn sender(api_base: String, callback: String, store: Option<Store>) -> Result<mpsc::Sender<Answer>, Failure> {
     let address: SocketAddr = api_base.trim_start_matches("http://").parse()?;
     let (sender, answers) = mpsc::channel::<Answer>(QUEUE_MAX_ITEMS);
     let answers = Arc::new(Mutex::new(answers));
     for _ in 0..SENDERS {
-        let (answers, store) = (Arc::clone(&answers), store.clone());
+        let (answers, store, callback) = (Arc::clone(&answers), store.clone(), callback.clone());
         tokio::spawn(async move {
             let mut connection = Connection::open(address).await?;
             let next = async || answers.lock().await.recv().await;
             while let Some(Answer { recipient, number }) = next().await {
-                connection.call(send_request(&recipient).as_bytes()).await?;
+                let (_, answer) = connection.ask(send_request(&recipient, &callback).as_bytes()).await?;
                 if let Some(store) = &store {
-                    store.sent(number as i64).await;
+                    let sid = serde_json::from_slice::<serde_json::Value>(answer).unwrap_or_default();
+                    store.sent(number as i64, sid["sid"].as_str().unwrap_or_default().to_owned()).await;
                 }
             }
             Ok::<_, std::io::Error>(())
@@ -138,13 +151,14 @@ fn sender(api_base: String, store: Option<Store>) -> Result<mpsc::Sender<Answer>
     Ok(sender)
 }
 
-/// The provider call that sends the answer.
-pub fn send_request(recipient: &str) -> String {
+/// The provider call that sends the answer, with the URL for its statuses.
+pub fn send_request(recipient: &str, callback: &str) -> String {
     let form = format!(
-        "To={}&From={}&Body={}",
+        "To={}&From={}&Body={}&StatusCallback={}",
         recipient.replace('+', "%2B"),
         OURS.replace('+', "%2B"),
-        ANSWER.replace(' ', "+")
+        ANSWER.replace(' ', "+"),
+        callback.replace(':', "%3A").replace('/', "%2F")
     );
     format!(
         "POST /2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json HTTP/1.1\r\nHost: provider\r\nContent-Length: {}\r\n\r\n{form}",

@@ -112,7 +112,7 @@ pub fn voice(installation: &Installation, engine: &Engine) -> Result<Arc<Voice>,
     let Config { chat, eleven, voice_budget, .. } = &installation.config;
     let http = http::client()?;
     Ok(Arc::new(Voice::new(voice::Parts {
-        engine: engine.clone(),
+        engine: Engine { store: engine.store.for_calls(), ..engine.clone() },
         budget: *voice_budget,
         chat: Chat::new(http.clone(), &chat.base, chat.key.clone(), chat.model.clone())?,
         eleven: ElevenLabs::new(http, &eleven.base, eleven.key.clone())?,

@@ -52,6 +52,16 @@ pub enum AppError {
         .0.display()
     )]
     NoRules(PathBuf),
+    #[error(
+        "there is no database at {0} yet: start 'recado serve' in this folder first, go to the folder where it runs, set \
+         DATABASE_URL, or make one with 'recado migrate'"
+    )]
+    NoDatabase(String),
+    #[error(
+        "the database is older than this program, {0} migrations are missing: back it up, then start the new 'recado \
+         serve', or run 'recado migrate'"
+    )]
+    OldDatabase(usize),
     #[error("the built-in carrier's account cannot be read: {0}")]
     CarrierAccount(String),
     #[error("the operating system gave no random bytes: {0}")]

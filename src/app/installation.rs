@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
+
 use super::carrier_account;
 use super::error::AppError;
 use crate::config::review_links::Links;
@@ -15,6 +17,7 @@ use crate::engine::sending::by_hand::Outbox;
 use crate::integrations::http_providers;
 use crate::integrations::http_providers::Providers;
 use crate::integrations::http_providers::file::ProviderContext;
+use crate::migrations::MIGRATIONS;
 use crate::rules::{Limits, RuleSet};
 use crate::store::{self, Store};
 use crate::tenants::{Account, Directory, Platform};
@@ -30,18 +33,23 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// Reads the configuration in `dir`, opens the database and applies its migrations.
-    pub async fn open(dir: &Path) -> Result<Self, AppError> {
-        let config = Config::load(dir, config::environment())?;
-        let clock = Clock::system();
-        Self::with(config, clock, dir).await
-    }
-
-    /// Opens the database of `config`. Relative paths start at `dir`.
+    /// Opens the database of `config`, makes it if it is missing, and applies its migrations: for servers. Relative paths
+    /// start at `dir`.
     pub async fn with(config: Config, clock: Clock, dir: &Path) -> Result<Self, AppError> {
         let key = config::secret_key_or_create(&config, dir)?;
         let store = open_store(&config, &clock).await?;
         store.migrate().await?;
+        Self::around(store, key, config, clock, dir).await
+    }
+
+    /// Opens the database of `config` as it is: for commands. One that is missing or older is refused, and stays as it is.
+    pub async fn existing(config: Config, clock: Clock, dir: &Path) -> Result<Self, AppError> {
+        let store = open_existing_store(&config, &clock).await?;
+        let key = config::secret_key_or_create(&config, dir)?;
+        Self::around(store, key, config, clock, dir).await
+    }
+
+    async fn around(store: Store, key: SecretKey, config: Config, clock: Clock, dir: &Path) -> Result<Self, AppError> {
         let built_in_carrier = config.twilio.account.is_none();
         let providers = load_providers(&config, dir)?;
         let platform = platform(&config, &store, &key, providers).await?;
@@ -51,7 +59,7 @@ impl Installation {
 
     /// Sends that an operator or an API client orders.
     pub fn outbox(&self) -> Outbox {
-        Outbox { store: self.store.clone(), directory: self.directory.clone() }
+        Outbox { store: self.store.clone(), directory: self.directory.clone(), by: None }
     }
 
     /// Loads the rules of `RULES_DIR`. Faulty rules are logged and left out.
@@ -77,6 +85,19 @@ pub async fn open_store(config: &Config, clock: &Clock) -> Result<Store, AppErro
     let ids = Arc::new(Ids::new(clock.clone(), Random::from_os()?));
     let options = store::Options { url: config.database_url.clone(), synchronous: config.sqlite_synchronous };
     Ok(Store::open(&options, clock.clone(), ids).await?)
+}
+
+/// Opens the database of `config`. One that is missing or older is refused, and stays as it is.
+pub async fn open_existing_store(config: &Config, clock: &Clock) -> Result<Store, AppError> {
+    if let Some(path) = store::sqlite_path(config.database_url.expose_secret()).filter(|path| !path.exists()) {
+        return Err(AppError::NoDatabase(path.display().to_string()));
+    }
+    let store = open_store(config, clock).await?;
+    match store.pending_migrations().await? {
+        0 => Ok(store),
+        all if all == MIGRATIONS.len() => Err(AppError::NoDatabase("DATABASE_URL".to_owned())),
+        pending => Err(AppError::OldDatabase(pending)),
+    }
 }
 
 /// Reads the HTTP providers that `PROVIDERS_FILE` describes; none where it is not set.

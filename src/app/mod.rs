@@ -17,5 +17,5 @@ pub use carrier_account::NUMBER as CARRIER_NUMBER;
 pub use composition::{engine, engine_parts, gate, start_loops, voice};
 pub use demo::CARRIER_BASE;
 pub use error::AppError;
-pub use installation::{Installation, load_providers, open_store};
+pub use installation::{Installation, load_providers, open_existing_store, open_store};
 pub use serve::{lock_database, serve};

@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::future::{Future, IntoFuture};
+use std::future::Future;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
-use axum::serve::ListenerExt;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
@@ -20,10 +19,11 @@ use super::demo;
 use super::error::AppError;
 use super::housekeeping;
 use super::installation::Installation;
-use crate::config::{self, Config};
+use crate::config::{self, Config, private};
 use crate::domain::Clock;
 use crate::http::AppState;
-use crate::http::router::router;
+use crate::http::router::{operators, router};
+use crate::http::server::{ConnectionLimits, Server};
 use crate::store::{self, StoreError};
 use crate::telemetry;
 
@@ -61,25 +61,28 @@ pub async fn serve(dir: &Path, stop: impl Future<Output = ()> + Send + 'static) 
     }
     let mut loops = start_loops(&engine);
     let (stopping, stopped) = watch::channel(false);
-    if let Some((address, handle)) = metrics {
-        let listener = listen("METRICS_LISTEN", address).await?;
-        let mut stopped = stopped.clone();
-        // The task ends with the server. Only the listener could fail here, and it is bound.
-        tokio::spawn(telemetry::serve_metrics(handle, listener, async move {
-            let _ = stopped.wait_for(|stopped| *stopped).await;
-        }));
-    }
+    let metrics = match metrics {
+        Some((address, handle)) => Some((listen("METRICS_LISTEN", address).await?, handle)),
+        None => None,
+    };
     announce(&installation, &engine, &api_base);
     let voice = composition::voice(&installation, &engine)?;
     start_voice_loops(&mut loops, &voice);
     let state = AppState::new(&engine, voice.clone(), config.app_debug);
+    if let Some((listener, handle)) = metrics {
+        loops.spawn(telemetry::keep_up(handle.clone()));
+        let server = server(listener, &installation.clock);
+        let mut stopped = stopped.clone();
+        let router = operators(state.clone(), handle);
+        tokio::spawn(server.serve(router, async move { drop(stopped.wait_for(|stopped| *stopped).await) }));
+    }
     let rejection_counts =
         tokio::spawn(housekeeping::store_rejection_counts(state.rejection_counts.clone(), engine.clone(), stopped));
     let begin_stop = || {
         engine.pipeline.stop_claiming();
         voice.live.end_all();
     };
-    serve_until(listener, router(state), stop, begin_stop).await?;
+    serve_until(server(listener, &installation.clock), router(state), stop, begin_stop).await;
     if tokio::time::timeout(STOP_STREAMS_WITHIN, voice.live.wait_all_stored()).await.is_err() {
         tracing::warn!("what was said in live conversations that were just broken off is lost");
     }
@@ -111,44 +114,42 @@ async fn release_orphans(installation: &Installation) -> Result<(), StoreError> 
     Ok(())
 }
 
+fn server(listener: TcpListener, clock: &Clock) -> Server {
+    Server { listener, limits: ConnectionLimits::of_process(), clock: clock.clone() }
+}
+
 /// Serves until `stop`, then calls `begin_stop` and lets open requests end.
 async fn serve_until(
-    listener: TcpListener,
+    server: Server,
     router: Router,
     stop: impl Future<Output = ()> + Send + 'static,
     begin_stop: impl FnOnce(),
-) -> Result<(), AppError> {
+) {
     let (stop_sender, stopping) = oneshot::channel();
     let stop = async move {
         stop.await;
         // The receiver is alive until the server has ended.
         let _ = stop_sender.send(());
     };
-    // A live voice sends a small frame every 20 ms: waiting to fill a segment would delay it.
-    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-    let mut serving = pin!(axum::serve(listener, router).with_graceful_shutdown(stop).into_future());
+    let mut serving = pin!(server.serve(router, stop));
     tokio::select! {
         // Without a connection the server ends at once.
-        ended = &mut serving => {
-            begin_stop();
-            return Ok(ended?);
-        }
+        () = &mut serving => return begin_stop(),
         _ = stopping => {}
     }
     tracing::info!("stopping: requests and sends under way are let end");
     begin_stop();
-    match tokio::time::timeout(STOP_REQUESTS_WITHIN, serving).await {
-        Ok(ended) => ended?,
-        Err(_) => tracing::warn!("connections with half a request are cut off"),
+    if tokio::time::timeout(STOP_REQUESTS_WITHIN, serving).await.is_err() {
+        tracing::warn!("connections with half a request are cut off");
     }
-    Ok(())
 }
 
 /// Locks the SQLite file, on which one server works at a time. The lock is held until the process ends, however it ends.
 pub fn lock_database(config: &Config) -> Result<Option<File>, AppError> {
     let Some(path) = store::sqlite_path(config.database_url.expose_secret()) else { return Ok(None) };
     let path = path.with_extension("lock");
-    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| File::create(&path));
+    let made = path.parent().map_or(Ok(()), private::create_folder);
+    let made = made.and_then(|()| private::options().write(true).create(true).truncate(true).open(&path));
     let file = made.map_err(|cause| AppError::Lock { path: path.clone(), cause })?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

@@ -1,6 +1,7 @@
 //! `recado agents`: voice agents, and how other calls are answered.
 
-use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open, print, print_json};
+use super::text::one_line;
+use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::app::Installation;
 use crate::config::Config;
 use crate::domain::agent::{GREETING_CHARS, INSTRUCTIONS_CHARS};
@@ -126,7 +127,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
 }
 
 async fn add(args: AddArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let mut agent = tenant.settings.voice.agent(&args.name).cloned().unwrap_or_default();
     agent.name = args.name;
@@ -162,7 +163,7 @@ fn missing_settings(installation: &Installation, agent: &VoiceAgent) -> Option<S
 }
 
 async fn list(args: ListArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let voice = &tenant.settings.voice;
     if args.json {
@@ -178,22 +179,23 @@ fn show(installation: &Installation, slug: &str, voice: &VoiceSettings) -> Resul
     if voice.agents.is_empty() {
         print(format!("'{slug}' has no voice agents; add one with 'recado agents add NAME{}'", for_tenant(slug)))?;
     }
-    let or_default = |text: &str| if text.is_empty() { "the built-in words".to_owned() } else { format!("\"{text}\"") };
+    let or_default =
+        |text: &str| if text.is_empty() { "the built-in words".to_owned() } else { format!("\"{}\"", one_line(text)) };
     print(format!("all other calls: {}", or_default(&voice.greeting)))?;
     print(format!("no answer in time: {}", or_default(&voice.fallback)))?;
     let person = voice.person.as_ref().map_or_else(|| "nobody".to_owned(), Phone::to_string);
-    print(format!("a person: {person}"))
+    print(one_line(&format!("a person: {person}")))
 }
 
 async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     agents(&installation).remove(&tenant, &args.name).await?;
     Ok(Outcome::Done)
 }
 
 async fn default(args: DefaultArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let person = args.person.as_deref().map(|text| number_of(text, tenant.home())).transpose()?;
     let mut before = VoiceSettings::default();
@@ -240,7 +242,8 @@ impl DefaultArgs {
 
 fn print_agent(installation: &Installation, agent: &VoiceAgent) -> Result<(), CliError> {
     print(line(agent))?;
-    missing_settings(installation, agent).map_or(Ok(()), |missing_settings| print(format!("  {missing_settings}")))
+    missing_settings(installation, agent)
+        .map_or(Ok(()), |missing_settings| print(one_line(&format!("  {missing_settings}"))))
 }
 
 fn line(agent: &VoiceAgent) -> String {
@@ -248,7 +251,7 @@ fn line(agent: &VoiceAgent) -> String {
         agent.number.as_ref().map_or_else(|| "where rules connect to it".to_owned(), |n| format!("calls of {n}"));
     let language = agent.language.as_deref().map(|language| format!(", {language}")).unwrap_or_default();
     let voice = agent.voice.as_deref().map(|voice| format!(", {voice}")).unwrap_or_default();
-    format!("{}: {number}, {}{language}{voice}", agent.name, agent.mode)
+    one_line(&format!("{}: {number}, {}{language}{voice}", agent.name, agent.mode))
 }
 
 fn number_of(text: &str, home: Option<Country>) -> Result<Option<Phone>, CliError> {

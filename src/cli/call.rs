@@ -1,6 +1,6 @@
 //! `recado call`: places a call through the ledger.
 
-use super::{CliError, Outcome, find_send, find_tenant, for_tenant, open, print, print_json};
+use super::{CliError, Outcome, find_send, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::domain::{CallBody, OnMachine};
 use crate::engine::sending::services::CallService;
 use crate::http::views::action::ActionView;
@@ -45,7 +45,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.tenant)?;
     let body = CallBody {
         rule: args.rule,

@@ -125,7 +125,11 @@ fn line(call: &CallView) -> String {
     let detail = call.detail.as_deref().map(|detail| format!(": {}", text::one_line(detail))).unwrap_or_default();
     let code = call.error_code.map(|code| format!(" (error {code})")).unwrap_or_default();
     let (from, to) = (number(&call.from), number(&call.to));
-    format!("{} {} {from} → {to}: {}{lasted}{who}{code}{detail}", call.started_at, call.sid, call.status)
+    // Numbers, and most of the rest, are what the provider or the caller's network said.
+    text::one_line(&format!(
+        "{} {} {from} → {to}: {}{lasted}{who}{code}{detail}",
+        call.started_at, call.sid, call.status
+    ))
 }
 
 /// The number of an end of a call.

@@ -307,7 +307,7 @@ fn none(tenant: &Tenant, wanted: &str) -> CliError {
 
 fn change(installation: &Installation, tenant: &Tenant, effects: Vec<Effect>) -> CustomerChange {
     let event: EventId = installation.store.ids().next();
-    CustomerChange { event, tenant: tenant.id, by: BY, effects, do_not_call: None }
+    CustomerChange { event, tenant: tenant.id, by: BY.to_owned(), effects, do_not_call: None }
 }
 
 async fn print_customer(store: &Store, tenant: &Tenant, id: ContactId, json: bool) -> Result<Outcome, CliError> {

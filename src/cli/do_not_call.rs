@@ -1,6 +1,6 @@
 //! `recado do-not-call`: sets and lifts the do-not-call flag of a number.
 
-use super::{CliError, Outcome, TenantArg, find_tenant, open, print};
+use super::{CliError, Outcome, TenantArg, find_tenant, open_existing, print};
 use crate::domain::Phone;
 
 /// Set the do-not-call flag of a number, or lift it; for messages, customers text STOP and START
@@ -17,7 +17,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let phone = Phone::parse_human(&args.to, tenant.home())?;
     installation.store.set_do_not_call(tenant.id, &phone, !args.lift).await?;

@@ -51,7 +51,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     if let Some(unopened) = check_database(&config).await {
         findings.push(unopened);
     } else {
-        match Installation::with(config, Clock::system(), Path::new(DIR)).await {
+        match Installation::existing(config, Clock::system(), Path::new(DIR)).await {
             Ok(installation) => findings.extend(examine(&installation, &args).await?),
             Err(error) => findings.push(Finding::error(Check::Database, "the installation", error.to_string())),
         }

@@ -1,13 +1,16 @@
 //! `recado erase`: removes a customer from every table.
 
 use std::io::{self, BufRead, Read, Write};
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
 use super::{CliError, Outcome, find_tenant, open_existing, print, print_json};
 use crate::domain::Address;
-use crate::store::{self, StoreError};
+use crate::store::{self, Leftovers, StoreError};
 
+/// The time that a server has for the file between two steps of shrinking it.
+const SHRINK_PAUSE: Duration = Duration::from_millis(10);
 /// The longest confirmation that is read.
 const TYPED_MAX_BYTES: u64 = 256;
 
@@ -23,9 +26,12 @@ pub struct Args {
     /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// Do not compact the SQLite file: faster on a large database, but unused parts of the file keep traces
+    /// Do not give unused parts of the SQLite file back to the disk
     #[arg(long)]
     no_compact: bool,
+    /// Rewrite the SQLite file, for one that an older version made: webhooks wait meanwhile, so stop the server first
+    #[arg(long, conflicts_with = "no_compact")]
+    compact: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -40,16 +46,23 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     }
     let erased = installation.store.erase_contact(tenant.id, &address.key()).await?;
     let database = store::sqlite_path(installation.config.database_url.expose_secret());
-    let compacted = match database.filter(|_| !args.no_compact) {
+    let leftovers = match database.filter(|_| !args.no_compact) {
         Some(path) => {
-            let compacted = tokio::task::spawn_blocking(move || store::compact_sqlite(&path)).await;
-            match compacted.map_err(|error| CliError::Refused(format!("the compaction was broken off: {error}")))? {
+            let (clock, runtime, compact) =
+                (installation.clock.clone(), tokio::runtime::Handle::current(), args.compact);
+            let pause = move || runtime.block_on(clock.sleep(SHRINK_PAUSE));
+            let tidied = tokio::task::spawn_blocking(move || match compact {
+                true => store::compact_sqlite(&path, pause),
+                false => store::shrink_sqlite(&path, pause),
+            });
+            let tidied = tidied.await;
+            match tidied.map_err(|error| CliError::Refused(format!("the shrinking was broken off: {error}")))? {
                 // The customer is erased all the same; the output says what is left to do.
-                Err(StoreError::Busy) => false,
-                compacted => compacted?,
+                Err(StoreError::Busy) => Leftovers::InLog,
+                tidied => tidied?,
             }
         }
-        None => false,
+        None => Leftovers::InLog,
     };
     if args.json {
         print_json(&erased)?;
@@ -65,12 +78,20 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
     if erased.at_provider > 0 {
         print(format!("{} of these messages are at Twilio, too: delete them there", erased.at_provider))?;
     }
-    if installation.store.is_sqlite() && !compacted {
-        print(
-            "Traces may stay in unused parts of the file; the same command again, without --no-compact, removes them.",
-        )?;
-    } else if !installation.store.is_sqlite() {
-        print("PostgreSQL keeps old rows in its files until VACUUM FULL, and in its own logs and backups.")?;
+    match leftovers {
+        _ if !installation.store.is_sqlite() => {
+            print("PostgreSQL keeps old rows in its files until VACUUM FULL, and in its own logs and backups.")?;
+        }
+        Leftovers::None => {}
+        Leftovers::InLog => {
+            print(
+                "Traces may stay in the database's log until it is written anew; the same command again empties it.",
+            )?;
+        }
+        Leftovers::InFile => print(
+            "An older version made this file: traces from that time may stay in its unused parts. Stop the server, \
+             and say the same command again with --compact.",
+        )?,
     }
     print("Backups, exports and logs that were made before still have them.")?;
     Ok(Outcome::Done)

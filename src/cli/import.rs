@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{CliError, Outcome, open, print, print_json};
+use super::{CliError, Outcome, open_existing, print, print_json};
 use crate::domain::Clock;
 use crate::ops::export_import::Counts;
 use crate::ops::export_import::import;
@@ -43,7 +43,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
         let unread = |error| CliError::Refused(format!("{} cannot be read: {error}", args.file.display()));
         Box::new(BufReader::new(file.map_err(unread)?))
     };
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let options = Options { slug: args.slug, dry_run: args.dry_run, resume: args.resume, restart: args.restart };
     let imported = import::import(&installation.store, &Clock::system(), from, &options).await?;
     let slug = &imported.slug;

@@ -76,11 +76,12 @@ fn line(row: &MessageView) -> String {
     }
     let more: Vec<&str> = row.more.keys().map(String::as_str).collect();
     if !more.is_empty() {
-        note(format!("with {} (--json shows them)", more.join(", ")));
+        note(format!("with {} (--json shows them)", text::one_line(&more.join(", "))));
     }
     format!(
-        "{}  {arrow} {peer:<16} {:<8} {:<11} {}  {}{notes}",
+        "{}  {arrow} {:<16} {:<8} {:<11} {}  {}{notes}",
         text::time(row.at),
+        text::one_line(peer),
         row.channel,
         row.status,
         row.id,

@@ -56,13 +56,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use serde::Serialize;
 
 use crate::app::{AppError, Installation};
 use crate::config::secret::SealError;
 use crate::config::{self as configuration, Config, ConfigErrors, Source};
 use crate::domain::phone::NotANumber;
+use crate::domain::plain;
 use crate::domain::{ActionId, Clock, TenantId};
 use crate::engine::sending::by_hand::SendRefused;
 use crate::engine::sending::services::CallRefused;
@@ -77,7 +78,7 @@ use crate::ops::export_import::file::FileError;
 use crate::ops::export_import::import::ImportError;
 use crate::store::rows::action;
 use crate::store::tables::appointments::BookingError;
-use crate::store::{self, LIST_MAX, StoreError};
+use crate::store::{LIST_MAX, StoreError};
 use crate::telemetry;
 use crate::tenants::{DEMO_SLUG, Tenant};
 
@@ -148,6 +149,7 @@ impl From<AppError> for CliError {
 
 /// Runs a command and returns the exit code of the process.
 pub fn run(command: impl Future<Output = Result<Outcome, CliError>>) -> ExitCode {
+    forbid_core_dumps();
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return print_error(&format!("the runtime cannot be started: {error}"), 1),
@@ -165,20 +167,30 @@ pub fn run(command: impl Future<Output = Result<Outcome, CliError>>) -> ExitCode
     }
 }
 
+/// Forbids core dumps, and debuggers of other processes: both would show tokens and customers' messages. Where the system
+/// refuses, the program runs all the same.
+fn forbid_core_dumps() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = setrlimit(Resource::Core, none);
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
 fn print_error(text: &str, code: u8) -> ExitCode {
     // Standard error may be closed.
-    let _ = writeln!(io::stderr(), "recado: {text}");
+    let _ = writeln!(io::stderr(), "recado: {}", plain::block(text));
     ExitCode::from(code)
 }
 
-/// Prints one line on standard output.
+/// Prints one line on standard output, or several. No control character and no bidirectional mark gets through; text from
+/// outside has to be made one line before ([`text::one_line`]), so that it cannot pass for a line of ours.
 fn print(text: impl std::fmt::Display) -> Result<(), CliError> {
-    Ok(writeln!(io::stdout().lock(), "{text}")?)
+    Ok(writeln!(io::stdout().lock(), "{}", plain::block(&text.to_string()))?)
 }
 
 fn print_json(value: &impl Serialize) -> Result<(), CliError> {
     let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
-    print(text)
+    print(plain::json(&text))
 }
 
 /// Loads the configuration and starts the log. Commands log warnings only, unless the environment sets a level.
@@ -191,29 +203,16 @@ fn configure() -> Result<Config, CliError> {
     Ok(config)
 }
 
-/// Opens the installation in the working directory; creates it where there is none.
-async fn open() -> Result<Installation, CliError> {
-    Ok(Installation::with(configure()?, Clock::system(), Path::new(DIR)).await?)
-}
-
-/// Opens the installation in the working directory; fails where there is none.
+/// Opens the installation in the working directory. Only 'recado serve' and 'recado migrate' make or migrate a database.
 async fn open_existing() -> Result<Installation, CliError> {
-    let config = configure()?;
-    if let Some(path) = store::sqlite_path(config.database_url.expose_secret()) {
-        must_exist(&path)?;
-    }
-    Ok(Installation::with(config, Clock::system(), Path::new(DIR)).await?)
+    Ok(Installation::existing(configure()?, Clock::system(), Path::new(DIR)).await?)
 }
 
 fn must_exist(database: &Path) -> Result<(), CliError> {
     if database.exists() {
         return Ok(());
     }
-    Err(CliError::Refused(format!(
-        "there is no database at {} yet: start 'recado serve' in this folder first, go to the folder where it runs, \
-         or set DATABASE_URL",
-        database.display()
-    )))
+    Err(AppError::NoDatabase(database.display().to_string()).into())
 }
 
 fn find_tenant(installation: &Installation, slug: &str) -> Result<Arc<Tenant>, CliError> {

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, Read, Write};
 
 use super::text::one_line;
-use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open, print, print_json};
+use super::{CliError, Outcome, TenantArg, find_tenant, for_tenant, open_existing, print, print_json};
 use crate::app::{CARRIER_BASE, Installation};
 use crate::domain::Phone;
 use crate::features::numbers;
@@ -133,7 +133,7 @@ pub struct ReleaseArgs {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let client = client(&installation).await?;
     let service = NumberService { store: &installation.store, directory: &installation.directory, client: &client };
     match args.command {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::channel_flags::{CHANNEL, ChannelFlag};
 use super::{
-    CliError, Outcome, TenantArg, find_send, find_tenant, for_tenant, local_url, name_and_value, open, print,
+    CliError, Outcome, TenantArg, find_send, find_tenant, for_tenant, local_url, name_and_value, open_existing, print,
     print_json, text,
 };
 use crate::app::Installation;
@@ -73,7 +73,7 @@ struct Report {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let id = plan(&installation, &args).await?;
     let server = is_serving(&installation).await?;

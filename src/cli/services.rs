@@ -1,6 +1,6 @@
 //! `recado services`: the services that customers can book.
 
-use super::{CliError, Outcome, TenantArg, find_tenant, open, print, print_json};
+use super::{CliError, Outcome, TenantArg, find_tenant, open_existing, print, print_json};
 use crate::http::views::team::ServiceView;
 use crate::store::tables::appointments::{DEFAULT_MINUTES, Service};
 
@@ -54,7 +54,7 @@ pub struct RemoveArgs {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let store = &installation.store;
     match args.command {
         Command::Add(args) => {

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use super::{CliError, Outcome, TenantArg, find_tenant, open, print, print_json, text};
+use super::{CliError, Outcome, TenantArg, find_tenant, open_existing, print, print_json, text};
 use crate::features::appointments::feed;
 use crate::http::views::team::StaffView;
 use crate::store::tables::appointments::{NewStaff, StaffMember};
@@ -94,7 +94,7 @@ pub async fn run(args: Args) -> Result<Outcome, CliError> {
 }
 
 async fn add(args: AddArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let new = NewStaff {
         name: args.name,
@@ -113,7 +113,7 @@ async fn add(args: AddArgs) -> Result<Outcome, CliError> {
 }
 
 async fn list(args: ListArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let staff = installation.store.staff(tenant.id).await?;
     if args.json {
@@ -127,7 +127,7 @@ async fn list(args: ListArgs) -> Result<Outcome, CliError> {
 }
 
 async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let member = named(&installation.store.staff(tenant.id).await?, &tenant.slug, &args.name)?;
     let new = NewStaff { name: member.name, active: Some(false), ..NewStaff::default() };
@@ -136,7 +136,7 @@ async fn remove(args: RemoveArgs) -> Result<Outcome, CliError> {
 }
 
 async fn show_feed(args: FeedArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let mut member = named(&installation.store.staff(tenant.id).await?, &tenant.slug, &args.name)?;
     if args.close || args.renew || member.feed_us.is_none() {

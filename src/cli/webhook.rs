@@ -232,7 +232,8 @@ fn remedy(status: StatusCode, slug: &str, signed_url: &str) -> Option<String> {
         400 => "The form was not accepted; the answer says which field, and what is expected there.".to_owned(),
         403 => format!(
             "The signature was not accepted. It was made for {signed_url} with the token of this folder's configuration: \
-             does the server run with the same APP_URL, account and database? Compare 'recado config' there and here. \
+             does the server run with the same APP_URL, the same account and the same database, and has it the tenant \
+             '{slug}'? Compare 'recado config' there and here. \
              The server's log names the cause. A tenant's new account is known after a second. With --to, the number may belong to another tenant."
         ),
         404 => format!(

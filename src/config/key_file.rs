@@ -1,12 +1,12 @@
 //! The key file, created on the first run if RECADO_SECRET_KEY is not set.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Config;
+use super::{Config, private};
 use crate::config::secret::SecretKey;
 
 /// The path of the key file, below the working directory.
@@ -34,6 +34,10 @@ pub fn secret_key_or_create(config: &Config, dir: &Path) -> Result<SecretKey, Ke
         let (_, hex) = SecretKey::generate().map_err(KeyFileError::Random)?;
         create(&path, &hex).map_err(|cause| KeyFileError::Io { path: path.clone(), cause })?;
     }
+    private::tighten(&path);
+    if let Some(folder) = path.parent() {
+        private::tighten(folder);
+    }
     let hex = fs::read_to_string(&path).map(SecretString::from);
     let hex = hex.map_err(|cause| KeyFileError::Io { path: path.clone(), cause })?;
     SecretKey::parse(hex.expose_secret()).map_err(|_| KeyFileError::NotAKey(path))
@@ -42,7 +46,7 @@ pub fn secret_key_or_create(config: &Config, dir: &Path) -> Result<SecretKey, Ke
 /// Writes a draft and links it to its name: the file is complete or missing, and never replaces another.
 fn create(path: &Path, hex: &SecretString) -> std::io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
+    private::create_folder(folder)?;
     let draft = path.with_extension(format!("{}.draft", std::process::id()));
     let written = write_private(&draft, hex).and_then(|()| match fs::hard_link(&draft, path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
@@ -55,11 +59,7 @@ fn create(path: &Path, hex: &SecretString) -> std::io::Result<()> {
 }
 
 fn write_private(path: &Path, hex: &SecretString) -> std::io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = private::options().write(true).create(true).truncate(true).open(path)?;
     writeln!(file, "{}", hex.expose_secret())?;
     file.sync_all()
 }

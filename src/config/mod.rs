@@ -300,6 +300,7 @@ fn read_twilio(reader: &mut Reader) -> Option<Twilio> {
 
 #[cfg(test)]
 mod tests;
+pub mod private;
 pub mod secret;
 pub mod review_links;
 pub mod webhook_urls;

@@ -98,6 +98,11 @@ impl SecretKey {
         hash(&of_purpose, parts)
     }
 
+    /// The token of operators: whoever has the key may read the details of `/ready`.
+    pub fn operator_token(&self) -> SecretString {
+        URL_SAFE_NO_PAD.encode(self.mac("operator", &[])).into()
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(self.0.expose_secret().into())
     }

@@ -1,6 +1,9 @@
 //! Voice agents: the configuration that answers the calls of a number.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::phone::Phone;
 
@@ -57,7 +60,7 @@ impl UnknownMode {
 
 /// A voice agent of a business.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct VoiceAgent {
     /// Unique within the business.
     pub name: String,
@@ -80,11 +83,14 @@ pub struct VoiceAgent {
     /// The id of the conversation at the stream's provider. By default the installation's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_agent: Option<String>,
+    /// Settings of a newer version. This version keeps them and ignores them.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, Json>,
 }
 
 /// A business's settings for calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct VoiceSettings {
     /// The greeting where no rule and no agent has one; `{name}` is the business's name.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -111,6 +117,9 @@ pub struct VoiceSettings {
     pub instructions: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub agents: Vec<VoiceAgent>,
+    /// Settings of a newer version. This version keeps them and ignores them.
+    #[serde(flatten)]
+    pub unknown: BTreeMap<String, Json>,
 }
 
 impl VoiceSettings {

@@ -21,8 +21,10 @@ use serde::{Deserialize, Serialize};
 pub enum TokenScope {
     /// Everything of the tenant.
     Full,
-    /// Only `/api/agent/`, for a voice agent that another company runs.
+    /// Only `/api/agent/`, for a voice agent that another company runs, and only for the customer of a call in progress.
     Agent,
+    /// Only `/api/agent/`, for customers of any number: for an agent that talks to them elsewhere.
+    AgentAnyNumber,
 }
 
 impl TokenScope {
@@ -39,7 +41,10 @@ impl TokenScope {
 
 /// A name that is not one of [`TokenScope`].
 #[derive(Debug, thiserror::Error)]
-#[error("'{0}' is no scope of a token: use full (all that is the tenant's) or agent (/api/agent/ alone)")]
+#[error(
+    "'{0}' is no scope of a token: use full (all that is the tenant's), agent (/api/agent/ alone, for the customer of a call \
+     in progress) or agent_any_number (/api/agent/ alone, for any number)"
+)]
 pub struct UnknownScope(String);
 
 impl UnknownScope {

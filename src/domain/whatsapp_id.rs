@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::phone::mask;
+use super::phone::{Country, mask};
 
 /// A business-scoped user id: two capital letters (a country), `.`, perhaps `ENT.`, and 1 to 128 letters and digits, as in
 /// `ES.13491208655302741918`. It names one person to one business, and stays when the person's name changes.
@@ -39,6 +39,11 @@ impl WhatsAppId {
 
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The country that it names.
+    pub fn country(&self) -> Option<Country> {
+        self.0.get(..2)?.parse().ok()
     }
 }
 

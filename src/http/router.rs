@@ -9,7 +9,9 @@
 //! lines. A handler of the API names each status that it answers in `#[utoipa::path]`; common errors by their types.
 
 use axum::Router;
+use axum::middleware::map_response_with_state;
 use axum::routing::{MethodRouter, any, get, post};
+use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -18,11 +20,21 @@ use super::api::{
 };
 use super::webhooks::voice::{outbound, queue, status as call_status, stream, turn};
 use super::webhooks::{provider, status};
-use super::{AppState, calendar, docs, health, review};
+use super::{AppState, calendar, docs, headers, health, review};
 
-/// All routes.
+/// All routes of the public listener.
 pub fn router(state: AppState) -> Router {
-    Router::new().merge(pages()).merge(webhooks()).merge(api()).with_state(state)
+    // Programs and people have their own connections to the database, so that they do not hold up calls and messages.
+    let for_requests = AppState { store: state.store.for_requests(), ..state.clone() };
+    let requests = Router::new().merge(pages()).merge(api()).with_state(for_requests);
+    let routes = webhooks().with_state(state.clone()).merge(requests);
+    routes.layer(map_response_with_state(state, headers::add))
+}
+
+/// The routes of the operators' listener, `METRICS_LISTEN`. It is not for the public.
+pub fn operators(state: AppState, metrics: PrometheusHandle) -> Router {
+    let metrics = Router::new().route("/metrics", get(health::metrics)).with_state(metrics);
+    Router::new().route("/ready", get(health::ready_in_detail)).with_state(state).merge(metrics)
 }
 
 fn pages() -> Router<AppState> {

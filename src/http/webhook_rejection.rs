@@ -17,6 +17,8 @@ pub struct WebhookRejection {
     kind: Option<RefusalKind>,
     /// The tenant of the URL, where it is known.
     tenant: Option<TenantId>,
+    /// The URLs for which the signature was checked, for the log.
+    checked: Option<String>,
 }
 
 impl WebhookRejection {
@@ -72,8 +74,19 @@ impl WebhookRejection {
         Self { tenant: Some(tenant), ..self }
     }
 
+    /// The URLs for which the signature was checked.
+    pub fn checked_urls(&self) -> Option<&str> {
+        self.checked.as_deref()
+    }
+
+    /// Adds the URLs for which the signature was checked.
+    #[must_use]
+    pub fn checked(self, urls: String) -> Self {
+        Self { checked: Some(urls), ..self }
+    }
+
     fn new(status: StatusCode, text: impl Into<String>, cause: impl Into<String>, kind: RefusalKind) -> Self {
-        Self { status, text: text.into(), cause: cause.into(), kind: Some(kind), tenant: None }
+        Self { status, text: text.into(), cause: cause.into(), kind: Some(kind), tenant: None, checked: None }
     }
 }
 
@@ -86,6 +99,7 @@ impl From<StoreError> for WebhookRejection {
             cause: error.to_string(),
             kind: None,
             tenant: None,
+            checked: None,
         }
     }
 }

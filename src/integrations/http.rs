@@ -38,7 +38,9 @@ pub fn client_connecting_within(limit: Duration) -> Result<reqwest::Client, Clie
 /// The settings of every client.
 pub fn builder() -> reqwest::ClientBuilder {
     install_tls();
-    reqwest::Client::builder()
+    let proxies = https_proxy().into_iter();
+    proxies
+        .fold(reqwest::Client::builder().no_proxy(), reqwest::ClientBuilder::proxy)
         .http1_only()
         .tcp_nodelay(true)
         .connect_timeout(CONNECT_TIMEOUT)
@@ -47,6 +49,20 @@ pub fn builder() -> reqwest::ClientBuilder {
         .redirect(redirect::Policy::none())
         .retry(reqwest::retry::never())
         .user_agent(concat!("recado/", env!("CARGO_PKG_VERSION")))
+}
+
+/// The proxy of the environment, for HTTPS alone: it sees nothing of what goes through it. A request by plain HTTP, such as
+/// to a model on this machine, would show it its token.
+fn https_proxy() -> Option<reqwest::Proxy> {
+    let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+    let url = names.into_iter().find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()))?;
+    match reqwest::Proxy::https(&url) {
+        Ok(proxy) => Some(proxy.no_proxy(reqwest::NoProxy::from_env())),
+        Err(_) => {
+            tracing::warn!("HTTPS_PROXY is no URL of a proxy: it is not used");
+            None
+        }
+    }
 }
 
 /// Installs the TLS provider of the process, once.

@@ -14,8 +14,12 @@ pub enum StoreError {
     Unreachable(String),
     #[error("{} requests wait for the database already; try again in a moment", WRITE_QUEUE)]
     QueueFull,
+    #[error("the database took too long over this and was stopped; ask for less, such as a smaller page")]
+    TooSlow,
     #[error("the store is closed: the program is stopping, or its writer has died; start it again")]
     Closed,
+    #[error("another transaction came first; try again")]
+    Conflict,
     #[error("{0} is taken already")]
     Taken(String),
     #[error("a stored value cannot be read: {0}; was the database changed by hand or by a newer version?")]
@@ -30,6 +34,11 @@ impl StoreError {
     /// Whether the database as a whole is out. Trying single requests again would only take time.
     pub const fn is_outage(&self) -> bool {
         matches!(self, Self::Busy | Self::DiskFull | Self::Unreachable(_) | Self::Closed)
+    }
+
+    /// Whether the database or a row refused this very work, and would refuse it again.
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Taken(_) | Self::Stored(_) | Self::Setup(_) | Self::Other(_))
     }
 
     pub(in crate::store) fn json(error: serde_json::Error) -> Self {
@@ -48,6 +57,10 @@ impl From<sea_orm::DbErr> for StoreError {
         if text.contains("database is locked") || text.contains("database table is locked") {
             return Self::Busy;
         }
+        // SQLITE_INTERRUPT, PostgreSQL's 57014 (query_canceled).
+        if text.ends_with("interrupted") || text.contains("57014") || text.contains("statement timeout") {
+            return Self::TooSlow;
+        }
         // SQLITE_FULL, PostgreSQL's 53100, and the operating system's messages for a full file system.
         if text.contains("disk is full")
             || text.contains("53100")
@@ -55,6 +68,17 @@ impl From<sea_orm::DbErr> for StoreError {
             || text.contains("disk I/O error")
         {
             return Self::DiskFull;
+        }
+        match &error {
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+                if is_conflict(cause) {
+                    return Self::Conflict;
+                }
+                if is_too_slow(cause) {
+                    return Self::Busy;
+                }
+            }
+            _ => {}
         }
         let unreachable = match &error {
             DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => true,
@@ -77,6 +101,23 @@ fn is_gone(cause: &sea_orm::sqlx::Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether another transaction was in the way: 40001 and 40P01 are a failed serialization and a deadlock; 23505 is a row
+/// that is unique, here a second head of an ordering key.
+fn is_conflict(cause: &sea_orm::sqlx::Error) -> bool {
+    let Some(refused) = cause.as_database_error() else { return false };
+    match refused.code().as_deref() {
+        Some("40001" | "40P01") => true,
+        Some("23505") => refused.constraint() == Some("actions_head"),
+        _ => false,
+    }
+}
+
+/// Whether the server gave up waiting: 55P03 is a lock, 57014 a statement that took too long.
+fn is_too_slow(cause: &sea_orm::sqlx::Error) -> bool {
+    let code = cause.as_database_error().and_then(|refused| refused.code());
+    matches!(code.as_deref(), Some("55P03" | "57014"))
 }
 
 impl From<rusqlite::Error> for StoreError {

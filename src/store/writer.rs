@@ -2,8 +2,8 @@
 //! share it.
 //!
 //! A batch runs as one transaction, kind by kind in the order of [`Step`], each kind in a few statements. The thread is
-//! the writer's own: SQLite works and waits for the disk on it. If one request fails the batch, the requests are tried
-//! again one by one, so that a bad request harms no other. A reply is sent only after the commit.
+//! the writer's own: SQLite works and waits for the disk on it. If one request fails the batch, its halves are tried, and
+//! their halves, so that a bad request harms no other. A reply is sent only after the commit.
 //!
 //! The writer knows no kind of request. Each kind is one file in `requests/`, with its type, its [`Request::Reply`] and
 //! its execution.
@@ -14,11 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use sea_orm::{DatabaseConnection, DatabaseTransaction};
+use sea_orm::DatabaseTransaction;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::domain::abort;
 use crate::store::context::WriterContext;
+use crate::store::db::pool::{ANSWER_WITHIN, PlanAge, Pool, silent};
 use crate::store::db::sql::{Txn, begin};
 use crate::store::db::sqlite::{Sqlite, SqliteTxn};
 use crate::store::error::{StoreError, WRITE_QUEUE};
@@ -30,6 +31,9 @@ use crate::telemetry::metric;
 const BATCH_REQUESTS: usize = 512;
 /// From this number of inbound messages in a batch on, the intake counts as hot, and work that is not urgent waits.
 const HOT_INTAKE: usize = 32;
+
+/// How often a batch is tried again that another transaction was in the way of.
+const CONFLICT_RETRIES: usize = 3;
 
 /// The time that a request waits for others to share its commit, unless there are enough of them. Enough is fewer than
 /// a busy server has ready: during the commit, the replies to the last requests go out and the next ones come in.
@@ -75,7 +79,8 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 /// The database in which the writer's transactions begin.
 pub(in crate::store) enum Backend {
     Sqlite(Sqlite),
-    Postgres(DatabaseConnection),
+    /// A connection of the writer's own: what people do does not stand in its way.
+    Postgres(Pool),
 }
 
 /// The handle of the writer. It is cheap to clone.
@@ -139,6 +144,7 @@ async fn run(
     last_intake: &AtomicUsize,
 ) {
     let mut requests = Vec::with_capacity(BATCH_REQUESTS);
+    let mut plans = PlanAge::default();
     loop {
         let next = tokio::time::timeout(REST_AFTER, queue.recv_many(&mut requests, BATCH_REQUESTS)).await;
         if next.is_err() {
@@ -164,8 +170,9 @@ async fn run(
         last_intake.store(batch.count(Step::Ingest), Ordering::Relaxed);
         metrics::histogram!(metric::WRITER_BATCH_REQUESTS).record(batch.len() as f64);
         batch.commit(backend, context).await;
-        if let Backend::Sqlite(db) = backend {
-            db.tend();
+        match backend {
+            Backend::Sqlite(db) => db.tend(),
+            Backend::Postgres(db) => plans.count(db).await,
         }
     }
 }
@@ -194,34 +201,62 @@ impl Batch {
     }
 
     async fn commit(mut self, backend: &Backend, context: &WriterContext) {
-        match self.transact(backend, context).await {
+        let mut done = self.transact(backend, context).await;
+        for _ in 0..CONFLICT_RETRIES {
+            if !matches!(done, Err(StoreError::Conflict)) {
+                break;
+            }
+            done = self.transact(backend, context).await;
+        }
+        match done {
             Ok(()) => self.answer(),
             Err(error) if self.len() > 1 && !error.is_outage() => {
-                tracing::warn!(%error, requests = self.len(), "a batch failed: trying its requests one by one");
-                let mut outage = None;
-                for mut single in self.0.into_iter().flat_map(|group| group.singles()).map(|group| Self(vec![group])) {
-                    // Each request would wait as long for the database, so the rest is refused at once.
-                    if let Some(outage) = &outage {
-                        single.refuse(outage);
-                        continue;
-                    }
-                    match single.transact(backend, context).await {
-                        Ok(()) => single.answer(),
-                        Err(error) => {
-                            outage = error.is_outage().then(|| error.clone());
-                            single.refuse(&error);
-                        }
-                    }
-                }
+                tracing::warn!(%error, requests = self.len(), "a batch failed: trying its halves");
+                self.commit_in_parts(backend, context).await;
             }
             Err(error) => self.refuse(&error),
+        }
+    }
+
+    /// Commits the halves of a batch that failed, and the halves of those, down to the requests that fail alone.
+    async fn commit_in_parts(self, backend: &Backend, context: &WriterContext) {
+        let mut singles: Vec<_> = self.0.into_iter().flat_map(|group| group.singles()).collect();
+        let rest = singles.split_off(singles.len() / 2);
+        let mut parts = vec![Self(rest), Self(singles)];
+        let mut outage = None;
+        while let Some(mut part) = parts.pop() {
+            // Each part would wait as long for the database, so the rest is refused at once.
+            if let Some(outage) = &outage {
+                part.refuse(outage);
+                continue;
+            }
+            match part.transact(backend, context).await {
+                Ok(()) => part.answer(),
+                Err(error) if part.0.len() > 1 && !error.is_outage() => {
+                    let rest = part.0.split_off(part.0.len() / 2);
+                    parts.extend([Self(rest), part]);
+                }
+                Err(error) => {
+                    outage = error.is_outage().then(|| error.clone());
+                    part.refuse(&error);
+                }
+            }
         }
     }
 
     async fn transact(&mut self, backend: &Backend, context: &WriterContext) -> Result<(), StoreError> {
         match backend {
             Backend::Sqlite(db) => self.transact_in(db.begin()?, context).await,
-            Backend::Postgres(db) => self.transact_in(begin(db).await?, context).await,
+            Backend::Postgres(db) => {
+                let batch = async { self.transact_in(begin(db).await?, context).await };
+                match tokio::time::timeout(ANSWER_WITHIN, batch).await {
+                    Ok(done) => done,
+                    Err(_) => {
+                        db.renew().await;
+                        Err(silent(ANSWER_WITHIN).into())
+                    }
+                }
+            }
         }
     }
 
@@ -234,7 +269,7 @@ impl Batch {
                 txn.commit().await?;
                 abort::point("after-commit");
                 context.pending.push(committed);
-                context.timer_wake.committed();
+                context.committed();
                 metrics::histogram!(metric::WRITER_COMMIT_SECONDS).record(begun.elapsed().as_secs_f64());
                 Ok(())
             }

@@ -4,6 +4,12 @@ use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
 /// Answered webhooks, by `route` (its pattern, not the path) and HTTP `status`.
 pub const WEBHOOKS_TOTAL: &str = "recado_webhooks_total";
+/// Open connections of clients.
+pub const CONNECTIONS_OPEN: &str = "recado_connections_open";
+/// Connections that the server has closed, by `cause`: header, body, write, idle, full.
+pub const CONNECTIONS_CLOSED_TOTAL: &str = "recado_connections_closed_total";
+/// Connections that could not be accepted. Alert above zero.
+pub const ACCEPT_ERRORS_TOTAL: &str = "recado_accept_errors_total";
 /// Time from a webhook's verified form to its stored event.
 pub const INGEST_SECONDS: &str = "recado_ingest_seconds";
 pub const EVENTS_DECIDED_TOTAL: &str = "recado_events_decided_total";
@@ -50,6 +56,9 @@ pub const REQUESTS_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128
 /// Registers the help text of every metric with the current recorder.
 pub fn describe() {
     describe_counter!(WEBHOOKS_TOTAL, "Webhooks answered, by route and HTTP status.");
+    describe_gauge!(CONNECTIONS_OPEN, "Open connections of clients.");
+    describe_counter!(CONNECTIONS_CLOSED_TOTAL, "Connections that the server has closed, by cause.");
+    describe_counter!(ACCEPT_ERRORS_TOTAL, "Connections that could not be accepted; alert above zero.");
     describe_histogram!(INGEST_SECONDS, Unit::Seconds, "Time from a webhook's verified form to its stored event.");
     describe_counter!(EVENTS_DECIDED_TOTAL, "Events that the rules have decided.");
     describe_counter!(TIMERS_FIRED_TOTAL, "Timers that fell due and became events.");

@@ -1,21 +1,21 @@
 //! Observability: the log on standard error, and metrics for Prometheus.
 
+mod log;
 pub mod metric;
+mod throttle;
 
-use std::future::Future;
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::header::CONTENT_TYPE;
-use axum::routing::get;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+pub use throttle::Throttle;
+
 use crate::config::LogFormat;
+use log::Lines;
 
 /// The interval at which histograms move their samples into buckets; until then samples take memory.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -39,11 +39,14 @@ pub enum TelemetryError {
 
 /// Starts the log of the process. Call it once. Standard output stays free for results.
 pub fn start_log(format: LogFormat, level: &str) -> Result<(), TelemetryError> {
-    let log = tracing_subscriber::fmt().with_env_filter(filter(level)?).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Readable => log.with_ansi(std::io::stderr().is_terminal()).finish().try_init()?,
-        LogFormat::Json => log.json().flatten_event(true).finish().try_init()?,
-    }
+    let is_terminal = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter(level)?)
+        .with_writer(std::io::stderr)
+        .with_ansi(is_terminal && format == LogFormat::Readable)
+        .event_format(Lines(format))
+        .finish()
+        .try_init()?;
     Ok(())
 }
 
@@ -51,8 +54,8 @@ fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::try_new(format!("{QUIET},{level}"))
 }
 
-/// Installs the metrics recorder of the process. Call it once, and only with [`serve_metrics`], which does the upkeep.
-/// Without a recorder, counting costs almost nothing.
+/// Installs the metrics recorder of the process. Call it once, and only with [`keep_up`]. Without a recorder, counting
+/// costs almost nothing.
 pub fn install_metrics() -> Result<PrometheusHandle, TelemetryError> {
     let handle = recorder()?.install_recorder()?;
     metric::describe();
@@ -66,41 +69,26 @@ fn recorder() -> Result<PrometheusBuilder, BuildError> {
         .set_buckets_for_metric(requests, metric::REQUESTS_BUCKETS)
 }
 
-/// Serves `GET /metrics` on `listener` and does the upkeep, until `shutdown`.
-pub async fn serve_metrics(
-    handle: PrometheusHandle,
-    listener: TcpListener,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let upkeep = async {
-        let mut every = tokio::time::interval(UPKEEP_EVERY);
-        loop {
-            every.tick().await;
-            handle.run_upkeep();
-        }
-    };
-    let served = axum::serve(listener, routes(handle.clone())).with_graceful_shutdown(shutdown);
-    tokio::select! {
-        served = served => served,
-        () = upkeep => Ok(()),
+/// Does the recorder's upkeep, until aborted.
+pub async fn keep_up(handle: PrometheusHandle) {
+    let mut every = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        every.tick().await;
+        handle.run_upkeep();
     }
 }
 
-fn routes(handle: PrometheusHandle) -> Router {
-    let render = move || std::future::ready(([(CONTENT_TYPE, PROMETHEUS_TEXT)], handle.render()));
-    Router::new().route("/metrics", get(render))
+/// Returns the metrics in Prometheus's text format, with its media type.
+pub fn render(handle: &PrometheusHandle) -> (&'static str, String) {
+    (PROMETHEUS_TEXT, handle.render())
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpStream;
-    use tokio::sync::oneshot;
-
     use super::*;
 
-    #[tokio::test]
-    async fn what_was_counted_is_served_until_the_shutdown() {
+    #[test]
+    fn what_was_counted_is_shown_in_the_text_format() {
         let recorder = recorder().unwrap().build_recorder();
         metrics::with_local_recorder(&recorder, || {
             metric::describe();
@@ -108,18 +96,9 @@ mod tests {
             metrics::histogram!(metric::INGEST_SECONDS).record(0.004);
             metrics::histogram!(metric::WRITER_BATCH_REQUESTS).record(100.0);
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let stopped = async { drop(stopped.await) };
-        let server = tokio::spawn(serve_metrics(recorder.handle(), listener, stopped));
-
-        let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-        let mut page = String::new();
-        stream.read_to_string(&mut page).await.unwrap();
+        let (media_type, page) = render(&recorder.handle());
+        assert!(media_type.starts_with("text/plain; version=0.0.4"));
         for expected in [
-            "text/plain; version=0.0.4",
             "# HELP recado_webhooks_total ",
             "recado_webhooks_total{route=\"sms\",status=\"200\"} 3",
             "recado_ingest_seconds_bucket{le=\"0.005\"} 1",
@@ -128,8 +107,6 @@ mod tests {
         ] {
             assert!(page.contains(expected), "{expected}\nnot in\n{page}");
         }
-        stop.send(()).unwrap();
-        server.await.unwrap().unwrap();
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A change of a tenant. Omitted fields stay as they are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -10,7 +11,7 @@ use serde_json::Value as Json;
 use super::settings::TenantSettings;
 use super::{Platform, TWILIO};
 use crate::config::secret::SealError;
-use crate::domain::{Channel, Country, EmailAddress};
+use crate::domain::{Channel, Country, EmailAddress, SendLimits};
 use crate::integrations::http_providers::file::is_prefix;
 use crate::integrations::twilio::is_sid;
 use crate::store::StoreError;
@@ -53,6 +54,8 @@ pub struct TenantChange {
     pub holidays: BTreeMap<NaiveDate, Option<String>>,
     /// Quiet hours by prefix or `all`: hours or `off`, or `None` for the installation's choice.
     pub quiet: BTreeMap<String, Option<String>>,
+    /// Budgets and countries. Only the operator changes them.
+    pub sends: SendLimitsChange,
     pub senders: SenderChange,
     pub account: Option<AccountChange>,
 }
@@ -85,6 +88,34 @@ pub enum ParamChange {
     Value(Json),
     /// Back to the rule's default.
     Reset,
+}
+
+/// A change of what the tenant may send. `Some(None)` removes a budget, an empty set allows all.
+#[derive(Clone, Debug, Default)]
+pub struct SendLimitsChange {
+    pub per_hour: Option<Option<NonZeroU32>>,
+    pub per_day: Option<Option<NonZeroU32>>,
+    pub countries: Option<BTreeSet<Country>>,
+    /// Content SIDs (`HX…`).
+    pub templates: Option<BTreeSet<String>>,
+    /// Ids of agents at ElevenLabs.
+    pub stream_agents: Option<BTreeSet<String>>,
+}
+
+impl SendLimitsChange {
+    fn apply(&self, limits: &mut SendLimits) {
+        limits.per_hour = self.per_hour.unwrap_or(limits.per_hour);
+        limits.per_day = self.per_day.unwrap_or(limits.per_day);
+        if let Some(countries) = &self.countries {
+            limits.countries.clone_from(countries);
+        }
+        if let Some(templates) = &self.templates {
+            limits.templates.clone_from(templates);
+        }
+        if let Some(agents) = &self.stream_agents {
+            limits.stream_agents.clone_from(agents);
+        }
+    }
 }
 
 /// A change of the tenant's own numbers.
@@ -227,6 +258,7 @@ impl TenantChange {
         self.apply_routes(settings, context.platform)?;
         self.apply_blueprints(settings, context)?;
         self.apply_hours(settings, context)?;
+        self.sends.apply(&mut settings.sends);
         for (prefix, hours) in &self.quiet {
             settings.quiet.set(prefix, hours.as_deref().unwrap_or_default())?;
         }

@@ -103,7 +103,11 @@ impl Directory {
         let (version, tenants, senders) = self.store.directory().await?;
         let mut own: HashMap<uuid::Uuid, Vec<Sender>> = HashMap::new();
         for sender in senders {
-            let channel = sender.channel.parse().map_err(|error| StoreError::Stored(format!("{error}")))?;
+            // One row that cannot be read does not stop the others: a newer version may know more channels.
+            let Ok(channel) = sender.channel.parse() else {
+                tracing::warn!(channel = sender.channel, "this version does not know the channel of a sender");
+                continue;
+            };
             let entry = Sender { channel, number: sender.number, base_url: sender.base_url };
             own.entry(sender.tenant_id).or_default().push(entry);
         }
@@ -163,8 +167,7 @@ impl Directory {
             _ => self.platform.account.clone(),
         };
         let zone: Tz = row.zone.parse().map_err(|error| stored("zone", &error))?;
-        let settings: TenantSettings =
-            serde_json::from_str(&row.settings).map_err(|error| stored("settings", &error))?;
+        let settings = TenantSettings::read(&row.settings).map_err(|error| stored("settings", &error))?;
         let facts = TenantFacts {
             id: TenantId::new(row.id),
             slug: row.slug.clone(),

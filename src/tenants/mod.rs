@@ -26,7 +26,8 @@ use chrono_tz::Tz;
 use secrecy::{ExposeSecret, SecretString};
 
 pub use change::{
-    AccountChange, BlueprintChange, Blueprints, ParamChange, SenderChange, SettingsError, StaffChange, TenantChange,
+    AccountChange, BlueprintChange, Blueprints, ParamChange, SendLimitsChange, SenderChange, SettingsError,
+    StaffChange, TenantChange,
 };
 pub use directory::{Directory, Snapshot};
 pub use service::{Missing, TenantService};

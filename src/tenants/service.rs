@@ -140,11 +140,11 @@ fn edit<T, E: From<StoreError>>(
     change: impl FnOnce(&mut TenantSettings) -> Result<T, E>,
 ) -> Result<T, E> {
     let unreadable = |error: serde_json::Error| StoreError::Stored(format!("settings of '{}': {error}", row.slug));
-    let before: TenantSettings = serde_json::from_str(&row.settings).map_err(unreadable)?;
+    let before = TenantSettings::read(&row.settings).map_err(unreadable)?;
     let mut settings = before.clone();
     let made = change(&mut settings)?;
     if settings != before {
-        row.settings = serde_json::to_string(&settings).map_err(unreadable)?;
+        row.settings = settings.to_text().map_err(unreadable)?;
     }
     Ok(made)
 }

@@ -1,6 +1,6 @@
 //! `recado appointments add`.
 
-use crate::cli::{CliError, Outcome, TenantArg, find_tenant, open, print, print_json};
+use crate::cli::{CliError, Outcome, TenantArg, find_tenant, open_existing, print, print_json};
 use crate::domain::{By, Phone};
 use crate::engine::availability::parse_starts;
 use crate::http::views::appointment::AppointmentView;
@@ -46,7 +46,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let new = NewAppointment {
         tenant: tenant.id,

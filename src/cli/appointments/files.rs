@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::cli::{CliError, Outcome, TenantArg, find_tenant, open, open_existing, print, print_json, text};
+use crate::cli::{CliError, Outcome, TenantArg, find_tenant, open_existing, print, print_json, text};
 use crate::engine::availability::parse_starts;
 use crate::features::appointments::sheet::{Context, FILE_MAX_BYTES};
 use crate::features::appointments::{feed, ical, sheet};
@@ -93,7 +93,7 @@ struct Refused {
 
 pub async fn import(args: ImportArgs) -> Result<Outcome, CliError> {
     let bytes = read(&args.file)?;
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let context = Context { tenant: tenant.id, zone: tenant.zone, home: tenant.home(), staff: args.staff.as_deref() };
     let mut report = Report { preview: args.preview, ..Report::default() };

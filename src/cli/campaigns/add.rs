@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{import_members, move_to, print, print_json, shown};
-use crate::cli::{CliError, Outcome, TenantArg, find_tenant, name_and_value, open};
+use crate::cli::{CliError, Outcome, TenantArg, find_tenant, name_and_value, open_existing};
 use crate::domain::action::Template;
 use crate::domain::{CallBody, CampaignState, OnMachine};
 use crate::features::campaigns;
@@ -108,7 +108,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let store = &installation.store;
     let rules = installation.load_rules();

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
 
-use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open, print, print_json, text};
+use super::{CliError, Outcome, TenantArg, find_tenant, list_length, open_existing, print, print_json, text};
 use crate::app::Installation;
 use crate::domain::CampaignState;
 use crate::features::campaigns;
@@ -120,7 +120,7 @@ fn line(shown: &CampaignView) -> String {
 }
 
 async fn list(args: ListArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let mut all = Vec::new();
     for campaign in installation.store.campaigns(tenant.id, None, args.limit).await? {
@@ -137,7 +137,7 @@ async fn list(args: ListArgs) -> Result<Outcome, CliError> {
 }
 
 async fn show(args: ShowArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
     let members = installation.store.campaign_members(&campaign, None, args.members).await?;
@@ -188,7 +188,7 @@ async fn import_members(
 }
 
 async fn import(args: ImportArgs) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
     let imported = import_members(&installation, &tenant, &campaign, &args.file).await?;
@@ -207,7 +207,7 @@ fn print_imported(imported: &ImportedMembers) -> Result<(), CliError> {
 }
 
 async fn transition(args: NameArgs, state: CampaignState) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.of.tenant)?;
     let campaign = campaigns::find(&installation.store, tenant.id, &args.name).await?;
     let campaign = move_to(&installation, &tenant, &campaign, state).await?;

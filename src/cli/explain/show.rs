@@ -27,7 +27,8 @@ pub fn text(explanation: &ExplanationView) -> String {
 
 /// Adds a line. Writing to a string does not fail.
 fn line(out: &mut String, text: impl std::fmt::Display) {
-    let _ = writeln!(out, "{text}");
+    // Much of it comes from outside, and none of it may begin a line of its own.
+    let _ = writeln!(out, "{}", one_line(&text.to_string()));
 }
 
 fn event(out: &mut String, explanation: &ExplanationView) {

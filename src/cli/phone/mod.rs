@@ -27,7 +27,7 @@ use reqwest::Url;
 use secrecy::ExposeSecret;
 
 use super::{CliError, DIR, Outcome};
-use crate::app::{CARRIER_BASE, Installation};
+use crate::app::{self, CARRIER_BASE};
 use crate::config::{self as configuration, Config};
 use crate::domain::{Channel, Clock, Phone};
 use crate::integrations::http;
@@ -158,7 +158,7 @@ async fn find_carrier() -> Result<(Url, Option<Store>), CliError> {
     let mut store = None;
     if path.is_none_or(|path| path.exists()) {
         // The log is not started, because its lines would break the screen.
-        store = Some(Installation::with(config, Clock::system(), Path::new(DIR)).await?.store);
+        store = Some(app::open_existing_store(&config, &Clock::system()).await?);
     }
     let found = match &store {
         Some(store) => store.setting(CARRIER_BASE).await?,

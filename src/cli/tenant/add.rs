@@ -3,7 +3,7 @@
 use chrono_tz::Tz;
 
 use super::{text, view_of};
-use crate::cli::{CliError, Outcome, find_tenant, open, print, print_json};
+use crate::cli::{CliError, Outcome, find_tenant, open_existing, print, print_json};
 use crate::tenants;
 use crate::tenants::fields::{language, name, slug, zone};
 
@@ -29,7 +29,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let mut tenant = tenants::new_tenant(&installation.store, &args.slug, args.name.as_deref().unwrap_or(&args.slug));
     args.zone.name().clone_into(&mut tenant.zone);
     tenant.language = args.language;

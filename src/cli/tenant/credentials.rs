@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{account, apply, show_changed};
 use crate::app::Installation;
-use crate::cli::{CliError, Outcome, find_tenant, open};
+use crate::cli::{CliError, Outcome, find_tenant, open_existing};
 use crate::tenants::credentials::{Checked, TOKEN_MAX_BYTES, account_sid, auth_token};
 use crate::tenants::{AccountChange, Blueprints, SettingsError, Tenant, TenantChange};
 
@@ -44,7 +44,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.slug)?;
     let (account, said) = if args.remove {
         (if args.secondary { AccountChange::RemoveSecondary } else { AccountChange::Remove }, None)

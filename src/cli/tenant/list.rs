@@ -1,7 +1,7 @@
 //! `recado tenant list`.
 
 use super::{text, view_of};
-use crate::cli::{CliError, Outcome, open, print, print_json};
+use crate::cli::{CliError, Outcome, open_existing, print, print_json};
 use crate::http::views::tenant::TenantView;
 
 /// List the tenants with their senders, enabled blueprints and webhook URLs
@@ -14,7 +14,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let snapshot = installation.directory.now();
     let mut views: Vec<TenantView> = snapshot.tenants().map(|tenant| view_of(&installation, tenant)).collect();
     views.sort_by(|a, b| a.slug.cmp(&b.slug));

@@ -11,6 +11,7 @@ mod token;
 
 use super::{CliError, Outcome, find_tenant, print, print_json};
 use crate::app::Installation;
+use crate::cli::text::one_line;
 use crate::http::views::tenant::TenantView;
 use crate::tenants::{Blueprints, Missing, SettingsError, Tenant, TenantChange, TenantService};
 
@@ -86,6 +87,20 @@ fn text(view: &TenantView) -> String {
     for (prefix, hours) in view.quiet.iter() {
         lines.push(format!("  quiet hours for {prefix}: {hours}"));
     }
+    let budgets = [("an hour", view.sends.per_hour), ("24 hours", view.sends.per_day)];
+    for (span, budget) in budgets {
+        lines.extend(budget.map(|budget| format!("  sends at most {budget} messages and calls in {span}")));
+    }
+    if !view.sends.countries.is_empty() {
+        let countries: Vec<&str> = view.sends.countries.iter().map(|country| country.as_str()).collect();
+        lines.push(format!("  sends to {} only", countries.join(", ")));
+    }
+    for (what, names) in [("templates", &view.sends.templates), ("stream agents", &view.sends.stream_agents)] {
+        if !names.is_empty() {
+            lines.push(format!("  allowed {what}: {}", names.iter().cloned().collect::<Vec<_>>().join(", ")));
+        }
+    }
+    let mut lines: Vec<String> = lines.iter().map(|line| one_line(line)).collect();
     let urls: Vec<&str> = webhooks.values().map(String::as_str).collect();
     lines.push(format!("  webhooks: {}", urls.join("\n            ")));
     lines.join("\n")

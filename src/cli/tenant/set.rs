@@ -1,7 +1,8 @@
 //! `recado tenant set`: everything is checked before anything is changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
+use std::num::NonZeroU32;
 
 use chrono_tz::Tz;
 use secrecy::SecretString;
@@ -9,13 +10,16 @@ use secrecy::SecretString;
 use super::{account, apply, hours, non_empty, show_changed};
 use crate::app::Installation;
 use crate::cli::channel_flags::SenderFlags;
-use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open};
+use crate::cli::{CliError, Outcome, find_tenant, name_and_value, open_existing};
+use crate::domain::phone::plan::NotACountry;
 use crate::domain::{Country, EmailAddress};
+use crate::features::voice::agents::optional_text;
+use crate::integrations::twilio::is_sid;
 use crate::tenants::credentials::{Checked, TOKEN_MAX_BYTES, account_sid, auth_token};
 use crate::tenants::fields::{self, base_url, language, name, sender, zone};
 use crate::tenants::{
-    AccountChange, BlueprintChange, Blueprints, ParamChange, SenderChange, SettingsError, StaffChange, Tenant,
-    TenantChange,
+    AccountChange, BlueprintChange, Blueprints, ParamChange, SendLimitsChange, SenderChange, SettingsError,
+    StaffChange, Tenant, TenantChange,
 };
 
 /// Environment variable for a token. An argument would show in the list of processes.
@@ -90,6 +94,21 @@ pub struct Args {
     /// the installation's route applies; repeatable
     #[arg(long = "route", value_name = "+PREFIX=NAME", value_parser = name_and_value)]
     routes: Vec<(String, String)>,
+    /// Budget of messages to phones and calls in an hour; 0 removes it
+    #[arg(long, value_name = "N")]
+    sends_per_hour: Option<u32>,
+    /// Budget of messages to phones and calls in 24 hours; 0 removes it
+    #[arg(long, value_name = "N")]
+    sends_per_day: Option<u32>,
+    /// Countries that may be sent to, two letters each; all allows every country
+    #[arg(long, value_name = "ES,PT", value_parser = countries)]
+    countries: Option<Countries>,
+    /// Content templates that may be sent, HX and 32 hex digits each; all allows every template
+    #[arg(long, value_name = "HX…,HX…", value_parser = content_sids)]
+    allowed_templates: Option<Names>,
+    /// Agents at ElevenLabs that may take calls; all allows every agent
+    #[arg(long, value_name = "ID,ID", value_parser = agent_ids)]
+    allowed_agents: Option<Names>,
     #[command(flatten)]
     hours: hours::Args,
     /// Print JSON
@@ -98,7 +117,7 @@ pub struct Args {
 }
 
 pub async fn run(args: Args) -> Result<Outcome, CliError> {
-    let installation = open().await?;
+    let installation = open_existing().await?;
     let tenant = find_tenant(&installation, &args.slug)?;
     let mut change = change_of(&args)?;
     let mut said = None;
@@ -172,6 +191,13 @@ fn change_of(args: &Args) -> Result<TenantChange, CliError> {
         routes: by_name(&args.routes),
         blueprints,
         senders,
+        sends: SendLimitsChange {
+            per_hour: args.sends_per_hour.map(NonZeroU32::new),
+            per_day: args.sends_per_day.map(NonZeroU32::new),
+            countries: args.countries.clone().map(|Countries(countries)| countries),
+            templates: args.allowed_templates.clone().map(|Names(names)| names),
+            stream_agents: args.allowed_agents.clone().map(|Names(names)| names),
+        },
         ..TenantChange::default()
     };
     hours::add_to(&args.hours, &mut change)?;
@@ -220,6 +246,38 @@ fn token(args: &Args) -> Result<SecretString, CliError> {
         ))
     })?;
     Ok(auth_token(&text)?)
+}
+
+/// Countries as an option names them.
+#[derive(Clone, Debug)]
+struct Countries(BTreeSet<Country>);
+
+fn countries(text: &str) -> Result<Countries, NotACountry> {
+    if text.eq_ignore_ascii_case("all") {
+        return Ok(Countries(BTreeSet::new()));
+    }
+    text.split(',').map(str::parse).collect::<Result<_, _>>().map(Countries)
+}
+
+/// Names as an option lists them.
+#[derive(Clone, Debug)]
+struct Names(BTreeSet<String>);
+
+/// Parses names that each must pass `is_good`; `all` is none.
+fn names(text: &str, is_good: impl Fn(&str) -> bool, wanted: &str) -> Result<Names, String> {
+    if text.eq_ignore_ascii_case("all") {
+        return Ok(Names(BTreeSet::new()));
+    }
+    let parsed = text.split(',').map(str::trim).map(|name| is_good(name).then(|| name.to_owned()));
+    parsed.collect::<Option<_>>().map(Names).ok_or_else(|| format!("write {wanted}, with commas between, or all"))
+}
+
+fn content_sids(text: &str) -> Result<Names, String> {
+    names(text, |sid| is_sid("HX", sid), "Content SIDs (HX and 32 hex digits)")
+}
+
+fn agent_ids(text: &str) -> Result<Names, String> {
+    names(text, |id| matches!(optional_text(id), Ok(Some(_))), "ids of agents at ElevenLabs")
 }
 
 fn email(text: &str) -> Result<EmailAddress, String> {

@@ -66,6 +66,11 @@ impl Phone {
         mask(&self.0)
     }
 
+    /// The country by the numbering plans; `None` if none knows the number, and several countries share its code.
+    pub fn country(&self) -> Option<Country> {
+        Country::of_subscriber(self)
+    }
+
     /// A warning if the national numbering plan does not know this number. It is never a reason to refuse it.
     pub fn numbering_warning(&self) -> Option<&'static str> {
         human::owner_of(self).is_none().then_some("the national numbering plan has no such number")

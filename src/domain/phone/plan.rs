@@ -34,7 +34,7 @@ pub(super) fn make_tables() {
 }
 
 /// A country with a numbering plan, by its two letters (ISO 3166-1), such as `ES`.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Country(&'static str);
 
 /// A text that is no country with a numbering plan.
@@ -186,6 +186,15 @@ impl Country {
     pub fn of_number(number: &super::Phone) -> Option<Self> {
         let (plans, _) = split(&number.as_str()[1..])?;
         Some(plans.first()?.region).filter(|region| *region != NO_COUNTRY).map(Self)
+    }
+
+    /// The country whose plan has the number, or the only one with its code.
+    pub(super) fn of_subscriber(number: &super::Phone) -> Option<Self> {
+        let (plans, national) = split(&number.as_str()[1..])?;
+        let national = listed(plans.first()?.code, national);
+        let only = plans.first().filter(|_| plans.len() == 1);
+        let plan = plans.iter().find(|plan| plan.owner(&national).is_some()).or(only)?;
+        Some(plan.region).filter(|region| *region != NO_COUNTRY).map(Self)
     }
 
     pub const fn as_str(self) -> &'static str {

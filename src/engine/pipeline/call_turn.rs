@@ -83,7 +83,7 @@ impl Pipeline {
         let rules = self.rules();
         let pending = vec![Pending { event, customer: None }];
         let as_of = AsOf::Now(self.clock.now());
-        let mut batch = decision::facts_of(&self.store, &rules, tenant, pending, as_of).await?;
+        let mut batch = decision::facts_of(&self.calls, &rules, tenant, pending, as_of).await?;
         // The batch has as many events as went in.
         let Some((event, facts)) = batch.pop() else { return Err(StoreError::Closed) };
         let Some(decision) = self.decide_turn(rules, &event, &facts, until).await? else {

@@ -22,6 +22,7 @@ impl Pipeline {
         let Parts { store, directory, transports, clock, random, circuits, gate, reconcile_after, rules } = parts;
         let (transports, circuits, random) = (Arc::new(transports), Arc::new(circuits), Arc::new(random));
         let pipeline = Arc::new(Self {
+            calls: store.for_calls(),
             store: store.clone(),
             directory: directory.clone(),
             transports: transports.clone(),

@@ -11,6 +11,7 @@ pub mod call_turn;
 mod dispatch;
 pub mod fan_out;
 mod ingest;
+mod isolate;
 mod lifecycle;
 mod perform;
 mod round;
@@ -46,6 +47,8 @@ const DATABASE_RETRY: Duration = Duration::from_millis(500);
 /// Moves messages from stage to stage. The loops share one in an `Arc`.
 pub struct Pipeline {
     store: Store,
+    /// The readers of calls, where somebody waits.
+    calls: Store,
     directory: Arc<Directory>,
     transports: Arc<Transports>,
     clock: Clock,
@@ -95,7 +98,13 @@ impl Pipeline {
         loop {
             let (rounds, events_per_tenant) = self.next_rounds(speed).await;
             for round in rounds {
-                if let Err(error) = self.decide_round(&round.tenants, events_per_tenant, speed).await {
+                let mut decided = self.decide_round(&round.tenants, events_per_tenant, speed).await;
+                if let Err(error) = &decided
+                    && error.is_refusal()
+                {
+                    decided = self.isolate(&round.tenants, events_per_tenant, speed, error).await;
+                }
+                if let Err(error) = decided {
                     self.put_back(&round.tenants, error).await;
                 }
                 round.finish();

@@ -32,6 +32,7 @@ impl Pipeline {
             _ = stopping.changed() => None,
             queues = self.to_send.receive() => Some(queues),
             queues = self.delayed.next_due(&self.clock) => Some(queues),
+            queues = self.store.promoted_queues() => Some(queues),
         }
     }
 
@@ -64,6 +65,7 @@ impl Pipeline {
             judge: self.judge(target),
             recent_within: self.gate.limits().loop_guard_window,
             stop_ends_calls: target.tenant.settings.voice.stop_ends_calls,
+            has_budget: target.tenant.settings.sends.has_budget(),
         };
         self.capacity.claim_begins(&target.queue, &target.account);
         let claims = self.store.writer().claim(request).await.unwrap_or_else(|error| {
@@ -115,7 +117,7 @@ impl Pipeline {
         let (pipeline, target) = (self.clone(), target.clone());
         Arc::new(move |candidate, now| {
             let quiet = target.tenant.quiet(pipeline.directory.platform());
-            let gate = pipeline.gate.judge(candidate, now, &quiet);
+            let gate = pipeline.gate.judge(candidate, now, &quiet, &target.tenant.settings.sends);
             if let Gate::Postpone(until, _) | Gate::Replan(until, _) = &gate {
                 pipeline.delayed.schedule(*until, target.queue.clone());
             }

@@ -29,6 +29,8 @@ impl Pipeline {
         self.directory.refresh().await?;
         self.follow_accounts(&before);
         self.store.pending_tenants().await?.into_iter().for_each(|tenant| self.wake_dispatch(tenant));
+        self.store.repair_ordering_keys().await?;
+        self.store.retry_events().await?.into_iter().for_each(|tenant| self.wake_for_rows(tenant));
         self.store.due_queues().await?.into_iter().for_each(|queue| self.to_send.publish(queue));
         Ok(())
     }

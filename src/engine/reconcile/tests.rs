@@ -53,6 +53,7 @@ fn queued(sender: &str, body: SendBody, last: Timestamp) -> QueuedSend {
         origin: Origin::Answer,
         planned: Ok(Arc::new(Action::Send(send))),
         route: Some(Route::Twilio),
+        ordering_key: None,
         tries: 1,
         planned_at: at(FIRST),
         first_try_at: Some(at(FIRST)),

@@ -47,6 +47,8 @@ pub enum SendRefused {
 pub struct Outbox {
     pub store: Store,
     pub directory: Arc<Directory>,
+    /// The source of the sends, such as a token's name. It is stored with their events.
+    pub by: Option<String>,
 }
 
 impl Outbox {
@@ -81,7 +83,10 @@ impl Outbox {
             occurred_at: self.store.clock().now(),
             dedupe_key: None,
             depth: 0,
-            data: serde_json::json!({"to": to}),
+            data: match &self.by {
+                Some(by) => serde_json::json!({"to": to, "by": by}),
+                None => serde_json::json!({"to": to}),
+            },
         };
         let action = Action::Send(Send { channel, to, reply: false, fallback: None, body });
         let by_hand = Planned { rule: "by hand".to_owned(), index: 0, action, due: None, blocked: None };

@@ -107,6 +107,7 @@ mod tests {
             first_try_at: None,
             tried_at: None,
             expires_at: None,
+            ordering_key: None,
         });
         Claimed { send, facts: GateFacts::default(), attempt, not_after: NOW }
     }

@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 
 use crate::config::Limits;
 use crate::domain::channel::{AddressKind, OptOut};
-use crate::domain::{Action, ActionId, Channel, Origin, Phone, SendBody, Timestamp, WhatsAppId};
+use crate::domain::{
+    Action, ActionId, Channel, Country, Origin, Phone, SendBody, SendLimits, Timestamp, WhatsAppId, send_limits,
+};
 use crate::store::{ANSWERED_WITHIN, Candidate, Gate, GateFacts};
 use crate::time::Quiet;
 
@@ -52,8 +54,9 @@ impl SendGate {
         &self.limits
     }
 
-    /// Judges whether `candidate` may leave now. A refusal holds its reason in words. `quiet` are the quiet hours of its tenant.
-    pub fn judge(&self, candidate: &Candidate, now: Timestamp, quiet: &Quiet<'_>) -> Gate {
+    /// Judges whether `candidate` may leave now. A refusal holds its reason in words. `quiet` are the quiet hours of its
+    /// tenant, `sends` its limits.
+    pub fn judge(&self, candidate: &Candidate, now: Timestamp, quiet: &Quiet<'_>, sends: &SendLimits) -> Gate {
         let Candidate { send: queued, facts } = candidate;
         let send = match queued.planned() {
             Ok(Action::Send(send)) => send,
@@ -64,14 +67,28 @@ impl SendGate {
             Err(error) => return Gate::Block(error.to_string()),
         };
         let spec = send.channel.spec();
+        let id = WhatsAppId::parse(&queued.recipient).ok().filter(|_| spec.address == AddressKind::PhoneOrWhatsAppId);
         let phone = match spec.address {
-            AddressKind::PhoneOrWhatsAppId if WhatsAppId::parse(&queued.recipient).is_ok() => None,
             AddressKind::Email => None,
+            _ if id.is_some() => None,
             AddressKind::Phone | AddressKind::PhoneOrWhatsAppId => match Phone::parse(&queued.recipient) {
                 Ok(phone) => Some(phone),
                 Err(error) => return Gate::Block(error.to_string()),
             },
         };
+        let country = phone.as_ref().map(Phone::country).or_else(|| id.as_ref().map(WhatsAppId::country));
+        if let Some(refusal) = country.and_then(|country| outside_countries(country, sends)) {
+            return Gate::Block(refusal);
+        }
+        if let SendBody::Template(template) = &send.body
+            && !sends.allows_template(&template.content)
+        {
+            return Gate::Block(format!(
+                "the template {} is not among those that this business may send: the operator can allow it with 'recado \
+                 tenant set'",
+                template.content
+            ));
+        }
         let origin = queued.origin;
         if facts.opted_out && origin != Origin::System {
             let by_word = matches!(spec.opt_out, OptOut::Word | OptOut::WordAnsweredByTwilio);
@@ -117,6 +134,9 @@ impl SendGate {
             && is_started(candidate, origin, now)
             && let Some(wait) = until_allowed(candidate, phone.as_ref(), expires, now, quiet)
         {
+            return wait;
+        }
+        if let Some(wait) = over_budget(candidate, now, sends) {
             return wait;
         }
         let route = queued.route.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -165,6 +185,34 @@ impl SendGate {
     }
 }
 
+/// Why the recipient's country, which may be unknown, forbids the send; `None` where it does not.
+fn outside_countries(country: Option<Country>, sends: &SendLimits) -> Option<String> {
+    if sends.countries.is_empty() || country.is_some_and(|country| sends.countries.contains(&country)) {
+        return None;
+    }
+    let whose = country.map_or_else(|| "of no country that is known".to_owned(), |country| format!("of {country}"));
+    let allowed: Vec<&str> = sends.countries.iter().map(|country| country.as_str()).collect();
+    Some(format!(
+        "the customer is {whose}, and this business may send to {} only: the operator can allow more with 'recado tenant set'",
+        allowed.join(", ")
+    ))
+}
+
+/// The wait of a send that would exceed the tenant's budget. A repeated try was counted before, and a confirmation of an
+/// opt-out is owed.
+fn over_budget(candidate: &Candidate, now: Timestamp, sends: &SendLimits) -> Option<Gate> {
+    let Candidate { send, facts } = candidate;
+    if !send.counts_in_budget() {
+        return None;
+    }
+    let budgets = [("an hour", sends.per_hour, facts.sent_this_hour), ("24 hours", sends.per_day, facts.sent_today)];
+    let over = budgets.into_iter().find_map(|(span, budget, sent)| {
+        let budget = budget.filter(|budget| sent >= i64::from(budget.get()))?;
+        Some(format!("send budget: this business may send {budget} messages and calls in {span}, and has; it waits"))
+    })?;
+    Some(Gate::Postpone(send_limits::next_hour(now), over))
+}
+
 /// Whether the business started this, so that quiet hours hold for it. An answer counts as one for an hour.
 fn is_started(candidate: &Candidate, origin: Origin, now: Timestamp) -> bool {
     let event_at = Timestamp::from_unix_us(candidate.send.event.unix_ms() as i64 * 1_000);
@@ -205,9 +253,11 @@ fn window_is_open(facts: &GateFacts, window: Duration, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use super::*;
+    use crate::domain::action::Template;
     use crate::domain::{EventId, Route, Send, TenantId};
     use crate::store::QueuedSend;
     use crate::time::QuietRules;
@@ -250,6 +300,7 @@ mod tests {
             first_try_at: None,
             tried_at: None,
             expires_at: None,
+            ordering_key: None,
         };
         Candidate { send, facts: GateFacts::default() }
     }
@@ -266,8 +317,13 @@ mod tests {
 
     /// Judges for a tenant without quiet hours.
     fn judge(gate: &SendGate, candidate: &Candidate, now: Timestamp) -> Gate {
+        judge_with(gate, candidate, now, &SendLimits::default())
+    }
+
+    fn judge_with(gate: &SendGate, candidate: &Candidate, now: Timestamp, sends: &SendLimits) -> Gate {
         let none = QuietRules::default();
-        gate.judge(candidate, now, &Quiet { installation: &none, tenant: &none, zone: chrono_tz::Tz::UTC })
+        let quiet = Quiet { installation: &none, tenant: &none, zone: chrono_tz::Tz::UTC };
+        gate.judge(candidate, now, &quiet, sends)
     }
 
     fn check(candidate: &Candidate, expect: &str) {
@@ -325,6 +381,63 @@ mod tests {
             "block",
         );
         check(&candidate_with(Channel::Sms, Origin::Answer, GateFacts { started: 3, ..GateFacts::default() }), "pass");
+    }
+
+    #[test]
+    fn a_budget_makes_sends_wait_for_the_next_hour() {
+        let gate = SendGate::new(limits());
+        let sends = SendLimits { per_hour: NonZeroU32::new(2), per_day: NonZeroU32::new(5), ..SendLimits::default() };
+        let judged = |origin, tries, sent_this_hour, sent_today| {
+            let facts = GateFacts { sent_this_hour, sent_today, ..GateFacts::default() };
+            let mut one = candidate_with(Channel::Sms, origin, facts);
+            one.send.tries = tries;
+            judge_with(&gate, &one, NOW, &sends)
+        };
+        assert_eq!(judged(Origin::Manual, 0, 1, 4), Gate::Pass);
+        for (sent, says) in [((2, 2), "2 messages and calls in an hour"), ((0, 5), "5 messages and calls in 24 hours")]
+        {
+            for origin in [Origin::Answer, Origin::Business, Origin::Manual] {
+                let Gate::Postpone(until, why) = judged(origin, 0, sent.0, sent.1) else { panic!("{origin:?} passed") };
+                assert_eq!(until, send_limits::next_hour(NOW));
+                assert!(why.contains(says), "{why}");
+            }
+        }
+        assert_eq!(judged(Origin::System, 0, 9, 9), Gate::Pass, "a confirmation is owed");
+        assert_eq!(judged(Origin::Manual, 1, 9, 9), Gate::Pass, "it was counted before");
+    }
+
+    #[test]
+    fn only_allowed_countries_are_sent_to() {
+        let gate = SendGate::new(limits());
+        let sends = |countries: &[&str]| SendLimits {
+            countries: countries.iter().map(|code| code.parse().unwrap()).collect(),
+            ..SendLimits::default()
+        };
+        let one = candidate(Channel::Sms, Origin::Manual);
+        assert_eq!(judge_with(&gate, &one, NOW, &sends(&[])), Gate::Pass);
+        assert_eq!(judge_with(&gate, &one, NOW, &sends(&["PT", "ES"])), Gate::Pass);
+        for origin in [Origin::Manual, Origin::System] {
+            let one = candidate(Channel::Sms, origin);
+            let Gate::Block(why) = judge_with(&gate, &one, NOW, &sends(&["US", "PT"])) else { panic!("it passed") };
+            assert!(why.contains("is of ES") && why.contains("PT, US only"), "{why}");
+        }
+    }
+
+    #[test]
+    fn only_allowed_templates_are_sent() {
+        let gate = SendGate::new(limits());
+        let sends = |templates: &[&str]| SendLimits {
+            templates: templates.iter().map(ToString::to_string).collect(),
+            ..SendLimits::default()
+        };
+        let mut one = candidate(Channel::WhatsApp, Origin::Business);
+        let template = Template { content: "HX1".to_owned(), variables: BTreeMap::new() };
+        let Ok(planned) = &one.send.planned else { panic!("it is one") };
+        let Action::Send(send) = planned.as_ref() else { panic!("it is one") };
+        one.send.planned = Ok(Arc::new(Action::Send(Send { body: SendBody::Template(template), ..send.clone() })));
+        assert_eq!(judge_with(&gate, &one, NOW, &sends(&[])), Gate::Pass);
+        assert_eq!(judge_with(&gate, &one, NOW, &sends(&["HX1", "HX2"])), Gate::Pass);
+        assert!(matches!(judge_with(&gate, &one, NOW, &sends(&["HX2"])), Gate::Block(why) if why.contains("HX1")));
     }
 
     #[test]

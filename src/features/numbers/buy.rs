@@ -51,6 +51,7 @@ impl NumberService<'_> {
             StoreError::Taken(_) => NumbersError::OfAnother(number.to_owned()),
             other => other.into(),
         })?;
+        self.store.add_purchase(tenant.id, &wanted.number).await?;
         let bought = match self.within_budget(tenant, &account).await {
             Ok(()) => self.purchase(tenant, &account, wanted).await,
             Err(over) => Err(over),
@@ -59,6 +60,9 @@ impl NumberService<'_> {
             Ok(there) => there,
             Err(error) => {
                 let may_be_ours = matches!(error, NumbersError::Unknown { .. });
+                if !may_be_ours {
+                    self.store.remove_purchase(tenant.id, &wanted.number).await?;
+                }
                 if standing == Ownership::Free && !may_be_ours {
                     self.store.remove_sender(tenant.id.uuid(), Channel::Voice.as_str(), number).await?;
                     self.directory.refresh().await?;
@@ -116,7 +120,8 @@ impl NumberService<'_> {
         }
     }
 
-    /// Counts after the claim is committed: of two concurrent claims both may be refused, but never both pass.
+    /// Counts the numbers that the tenant has, and those that it has bought within 30 days and given back: each purchase was
+    /// paid. Counts after the claim is committed: of two concurrent claims both may be refused, but never both pass.
     async fn within_budget(&self, tenant: &Tenant, account: &Account) -> Result<(), NumbersError> {
         let budget = self.directory.platform().numbers_budget;
         let is_number = |channel: &str| channel == Channel::Voice.as_str() || channel == Channel::Sms.as_str();
@@ -132,9 +137,17 @@ impl NumberService<'_> {
             let numbers = listed.numbers.into_iter().map(|one| one.phone_number);
             owned.extend(numbers.filter(|number| self.standing(tenant, number) == Ownership::Free));
         }
-        if owned.len() > budget as usize {
-            let owned = owned.len() - 1;
-            return Err(NumbersError::OverBudget { slug: tenant.slug.clone(), owned, budget });
+        let mut purchases = self.store.purchases(tenant.id).await?;
+        // Of the purchases of a number that the tenant has, the last one is the number itself.
+        for number in &owned {
+            if let Some(at) = purchases.iter().position(|bought| bought == number) {
+                purchases.swap_remove(at);
+            }
+        }
+        if owned.len() + purchases.len() > budget as usize {
+            // This purchase is among them.
+            let (owned, given_back) = (owned.len().saturating_sub(1), purchases.len());
+            return Err(NumbersError::OverBudget { slug: tenant.slug.clone(), owned, given_back, budget });
         }
         Ok(())
     }

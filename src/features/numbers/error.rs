@@ -7,10 +7,11 @@ use crate::store::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum NumbersError {
     #[error(
-        "'{slug}' has {owned} numbers, and NUMBERS_BUDGET allows {budget}: give one back (recado numbers release), or raise \
-         NUMBERS_BUDGET"
+        "'{slug}' has {owned} numbers{also}, and NUMBERS_BUDGET allows {budget}: give one back (recado numbers release; one \
+         that was bought counts for 30 days), or raise NUMBERS_BUDGET",
+        also = if *given_back > 0 { format!(" and has bought and given back {given_back} within 30 days") } else { String::new() }
     )]
-    OverBudget { slug: String, owned: usize, budget: u32 },
+    OverBudget { slug: String, owned: usize, given_back: usize, budget: u32 },
     /// Twilio 21421.
     #[error("{0} is not a number that can be bought: choose one that 'recado numbers search' has found")]
     NotANumber(String),

@@ -30,6 +30,8 @@ pub enum AgentError {
     Many,
     #[error("there is no agent '{name}'; there are: {known}")]
     NoAgent { name: String, known: String },
+    #[error("the agent '{0}' at ElevenLabs is not among those that this business may use: the operator can allow it")]
+    NotAllowed(String),
     #[error("'{0}' was just removed")]
     NoTenant(String),
     #[error(transparent)]
@@ -49,6 +51,9 @@ impl Agents<'_> {
         check(&agent)?;
         if let Some(number) = agent.number.as_ref().filter(|number| !self.owns_number(tenant, number)) {
             return Err(AgentError::NotOurs { slug: tenant.slug.clone(), number: number.clone() });
+        }
+        if let Some(stream) = agent.stream_agent.as_ref().filter(|id| !tenant.settings.sends.allows_stream_agent(id)) {
+            return Err(AgentError::NotAllowed(stream.clone()));
         }
         self.change(tenant, |voice| insert_agent(voice, agent)).await
     }

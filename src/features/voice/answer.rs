@@ -395,7 +395,7 @@ impl Voice {
         if let Some(stream) = &stream {
             // The URL without its token.
             let url = stream.rsplit_once('/').map_or("", |(url, _)| url);
-            tracing::info!(tenant = %tenant.slug, call = %call.sid, url, "a call is connected to a live conversation");
+            tracing::info!(tenant = %tenant.slug, call = %call.sid, url, "Twilio: a call is connected to a live conversation by WebSocket");
         }
         let urls = Urls { of_tenant: WebhookUrls::new(base, &tenant.slug), n, stream };
         Ok(render::render(&self.composer(tenant, &after), steps, &urls)?)

@@ -128,11 +128,16 @@ impl LiveConversations {
         let Some(eleven_agent) = agent.stream_agent.clone().or_else(|| self.agent.clone()) else {
             return (Vec::new(), false);
         };
+        if !tenant.settings.sends.allows_stream_agent(&eleven_agent) {
+            tracing::error!(tenant = %tenant.slug, call = %call.sid, agent = eleven_agent,
+                "ElevenLabs: the operator does not allow this agent to this business ('recado tenant set')");
+            return (Vec::new(), false);
+        }
         let opened = self.eleven.open(&eleven_agent, OPENS_WITHIN).await;
         let eleven = match opened {
             Ok(socket) => from_tungstenite(socket),
             Err(error) => {
-                tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "no live conversation can be had");
+                tracing::error!(tenant = %tenant.slug, call = %call.sid, %error, "ElevenLabs: no live conversation can be had");
                 return (Vec::new(), false);
             }
         };
@@ -159,7 +164,7 @@ impl LiveConversations {
         );
         tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = outcome.conversation_id.as_deref(),
             why = %outcome.ended, seconds = outcome.duration.as_secs(), dropped = outcome.stats.caller_frames_dropped,
-            "a conversation ended");
+            "ElevenLabs: a conversation ended");
         (lines, outcome.ended.is_ordinary())
     }
 
@@ -249,7 +254,7 @@ async fn collect_transcript(
         let line = |who: &str, text| TranscriptLine { who: who.to_owned(), text };
         match event {
             BridgeEvent::Conversation { id } => {
-                tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = %id, "a conversation started");
+                tracing::info!(tenant = %tenant.slug, call = %call.sid, conversation = %id, "ElevenLabs: a conversation started");
             }
             BridgeEvent::Caller { text } => lines.push(line("caller", text)),
             BridgeEvent::Agent { text } => lines.push(line("us", text)),

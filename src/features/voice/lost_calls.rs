@@ -154,6 +154,7 @@ impl End {
         let tenant = voice.directory.now().by_id(call.tenant).cloned();
         let caller = Caller {
             tenant: call.tenant,
+            account: call.account_sid,
             sid: call.sid,
             direction: call.direction,
             phone: Phone::parse(&call.peer).ok(),

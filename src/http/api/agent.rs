@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::appointments::refused;
 use super::body::{Body, Path};
-use super::caller::AgentCaller;
+use super::caller::{ActsFor, AgentCaller};
 use super::once::once;
 use super::problem::{Common, Problem, Writing};
 use crate::domain::{Country, Phone};
@@ -52,7 +52,7 @@ impl Tool {
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ToolRequest {
-    /// The caller's number, E.164
+    /// The caller's number, E.164. A token of the scope `agent` may name the customer of a call in progress
     #[schema(example = "+34600111222", pattern = r"^\+[1-9][0-9]{1,14}$")]
     phone: String,
     /// `free_slots`, `book_appointment`: the service
@@ -92,14 +92,15 @@ pub struct Done(Value);
 /// Call a tool for the caller on the line.
 ///
 /// The rules for customers apply: within opening hours, in the future, with their own appointments. A token of the scope
-/// `agent` opens this route alone.
+/// `agent` opens this route alone, and only while a call with that number is in progress; one of the scope
+/// `agent_any_number` opens it for any number.
 #[utoipa::path(post, path = "/{tool}", operation_id = "callAgentTool", tag = "agent", request_body = ToolRequest,
     params(("tool" = Tool, Path), ("Idempotency-Key" = Option<String>, Header, description = "A repeat with the same \
         key changes nothing and gets the same answer; tools that only read ignore it", min_length = 1, max_length = 255)),
     responses((status = 200, description = "The result", body = Object), Common, Writing))]
 pub async fn call(
     State(state): State<AppState>,
-    AgentCaller(caller): AgentCaller,
+    AgentCaller(caller, acts_for): AgentCaller,
     Path(tool): Path<Tool>,
     body: Body<ToolRequest>,
 ) -> Result<Response, Problem> {
@@ -107,11 +108,22 @@ pub async fn call(
     let body = if tool.writes() { body } else { Body { key: None, ..body } };
     once(&state, &caller, body, async |id, wanted: ToolRequest| {
         let (phone, arguments) = validate(wanted, caller.0.home())?;
+        if acts_for == ActsFor::Callers && !state.store.has_open_call(caller.0.id, &phone).await? {
+            return Err(not_on_the_line(&caller.0.slug));
+        }
         let whom = ToolCustomer { tenant: caller.0.clone(), phone: Some(phone) };
         let done = run(&state, &whom, id, tool, &arguments).await?;
         Ok((StatusCode::OK, Done(done)))
     })
     .await
+}
+
+fn not_on_the_line(slug: &str) -> Problem {
+    let detail = format!(
+        "no call with this number is in progress, and this token acts for callers alone: for other numbers make one with \
+         'recado tenant token add {slug} --name … --scope agent_any_number'"
+    );
+    Problem::new(StatusCode::FORBIDDEN, "not_on_the_line", detail)
 }
 
 /// Checks the request; returns the caller's number and the arguments of the tool.

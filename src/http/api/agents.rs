@@ -1,5 +1,7 @@
 //! `/api/v1/agents`
 
+use std::collections::BTreeMap;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -62,6 +64,7 @@ impl SetAgent {
             mode: self.mode,
             instructions: self.instructions,
             stream_agent: word(self.stream_agent)?,
+            unknown: BTreeMap::new(),
         })
     }
 }
@@ -140,6 +143,7 @@ fn refused(error: AgentError) -> Problem {
         AgentError::Taken(_) => return Problem::new(StatusCode::CONFLICT, "number_taken", error.to_string()),
         AgentError::Name | AgentError::Long { .. } | AgentError::Word(_) => "bad_agent",
         AgentError::NotOurs { .. } => "not_your_number",
+        AgentError::NotAllowed(_) => "not_allowed",
         AgentError::Many => "too_many",
     };
     Problem::unfit(code, error)

@@ -10,7 +10,9 @@ use axum::http::{HeaderName, StatusCode};
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use super::caller::OfTenant;
 use super::problem::Problem;
+use super::quotas::Import;
 use crate::domain::hex;
 use crate::features::campaigns::sheet::FILE_MAX_BYTES;
 use crate::http::AppState;
@@ -50,13 +52,13 @@ impl<T: DeserializeOwned> FromRequest<AppState> for Body<T> {
     }
 }
 
-/// A table (CSV) as bytes.
-pub struct Table(pub Body<Bytes>);
+/// A table (CSV) as bytes, of an import that is under way until this is dropped.
+pub struct Table(pub Body<Bytes>, pub Import);
 
 impl FromRequest<AppState> for Table {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &AppState) -> Result<Self, Problem> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, Problem> {
         if !is_of_type(&request, "text/csv") {
             return Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -64,7 +66,12 @@ impl FromRequest<AppState> for Table {
                 "send a table as CSV, with 'Content-Type: text/csv'",
             ));
         }
-        Ok(Self(read(request, TABLE_MAX_BYTES, TABLE_WITHIN).await?))
+        // The extractor of the caller comes before that of the body.
+        let Some(OfTenant(tenant)) = request.extensions().get::<OfTenant>().copied() else {
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "send a token that holds"));
+        };
+        let import = state.quotas.begin_import(tenant)?;
+        Ok(Self(read(request, TABLE_MAX_BYTES, TABLE_WITHIN).await?, import))
     }
 }
 

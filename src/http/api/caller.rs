@@ -11,8 +11,10 @@ use secrecy::SecretString;
 use sha2::{Digest, Sha256};
 
 use super::problem::Problem;
-use crate::domain::{TokenScope, hex};
+use super::quotas::Place;
+use crate::domain::{TenantId, TokenScope, hex};
 use crate::http::AppState;
+use crate::store::ApiTokenGrant;
 use crate::tenants::{Directory, Tenant};
 
 /// The prefix of our tokens. It lets scanners recognise a leaked token.
@@ -21,11 +23,28 @@ const TOKEN_BYTES: usize = 32;
 /// Length limit of a token; a longer one is rejected without a look-up.
 const TOKEN_MAX_CHARS: usize = 100;
 
-/// The tenant of the request's token, with full access.
-pub struct Caller(pub Arc<Tenant>);
+/// The tenant of the request's token, with full access, and the place of the request among the tenant's.
+pub struct Caller(pub Arc<Tenant>, Token);
 
-/// The tenant of the request's token; a voice agent's token is enough.
-pub struct AgentCaller(pub Caller);
+struct Token {
+    name: String,
+    _place: Place,
+}
+
+/// The tenant of the request's token; a voice agent's token is enough. It says whom the token may act for.
+pub struct AgentCaller(pub Caller, pub ActsFor);
+
+/// The tenant of a request whose token was checked.
+#[derive(Clone, Copy, Debug)]
+pub struct OfTenant(pub TenantId);
+
+/// The customers that a token may act for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActsFor {
+    /// The customer of a call in progress.
+    Callers,
+    Anybody,
+}
 
 impl FromRequestParts<AppState> for Caller {
     type Rejection = Problem;
@@ -34,7 +53,7 @@ impl FromRequestParts<AppState> for Caller {
         let (caller, scope) = Self::of(parts, state).await?;
         match scope {
             TokenScope::Full => Ok(caller),
-            TokenScope::Agent => {
+            TokenScope::Agent | TokenScope::AgentAnyNumber => {
                 let detail = format!(
                     "this token opens /api/agent/ alone: for the rest make one with 'recado tenant token add {} --name …'",
                     caller.0.slug
@@ -49,8 +68,12 @@ impl FromRequestParts<AppState> for AgentCaller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
-        let (caller, _) = Caller::of(parts, state).await?;
-        Ok(Self(caller))
+        let (caller, scope) = Caller::of(parts, state).await?;
+        let acts_for = match scope {
+            TokenScope::Agent => ActsFor::Callers,
+            TokenScope::AgentAnyNumber | TokenScope::Full => ActsFor::Anybody,
+        };
+        Ok(Self(caller, acts_for))
     }
 }
 
@@ -61,8 +84,13 @@ impl Caller {
         directory.now().by_id(self.0.id).cloned().ok_or_else(|| Problem::not_found("tenant"))
     }
 
+    /// The source of what this request changes, as the history shows it: the token's name.
+    pub fn by(&self) -> String {
+        format!("api: {}", self.1.name)
+    }
+
     /// Returns the token's tenant and scope.
-    async fn of(parts: &Parts, state: &AppState) -> Result<(Self, TokenScope), Problem> {
+    async fn of(parts: &mut Parts, state: &AppState) -> Result<(Self, TokenScope), Problem> {
         let refused = || {
             Problem::new(
                 StatusCode::UNAUTHORIZED,
@@ -76,14 +104,18 @@ impl Caller {
         if !scheme.eq_ignore_ascii_case("bearer") || !token.starts_with(PREFIX) || token.len() > TOKEN_MAX_CHARS {
             return Err(refused());
         }
-        let owner = state.store.api_token_owner(&hash_of_token(token)).await?;
-        let (owner, scope) = owner.ok_or_else(refused)?;
+        let grant = state.store.api_token_grant(&hash_of_token(token)).await?;
+        let ApiTokenGrant { id, tenant: owner, scope, name } = grant.ok_or_else(refused)?;
         let directory = &state.directory;
         if directory.now().by_id(owner).is_none() {
             // Another process has just added the tenant.
             directory.refresh().await?;
         }
-        Ok((Self(directory.now().by_id(owner).cloned().ok_or_else(refused)?), scope))
+        let tenant = directory.now().by_id(owner).cloned().ok_or_else(refused)?;
+        let place = state.quotas.enter(owner, scope, id).await?;
+        // For extractors of the body, which come later.
+        parts.extensions.insert(OfTenant(owner));
+        Ok((Self(tenant, Token { name, _place: place }), scope))
     }
 }
 

@@ -154,7 +154,8 @@ pub async fn show(
 pub async fn begin(State(state): State<AppState>, caller: Caller, body: Body<NewCall>) -> Result<Response, Problem> {
     const { assert!(SPOKEN_CHARS == 3_000 && NAME_CHARS == 80, "the description says so") };
     let pipeline = &state.pipeline;
-    let calls = CallService(Outbox { store: state.store.clone(), directory: state.directory.clone() });
+    let calls =
+        CallService(Outbox { store: state.store.clone(), directory: state.directory.clone(), by: Some(caller.by()) });
     once(&state, &caller, body, async |id, new: NewCall| {
         let to = Phone::parse_human(&new.to, caller.0.home()).map_err(|error| Problem::unfit("not_e164", error))?;
         let event = EventId::new(id);

@@ -19,7 +19,7 @@ use crate::domain::{CampaignId, CampaignState, Country, Phone};
 use crate::features::campaigns;
 use crate::features::campaigns::{CampaignError, Plan, sheet};
 use crate::http::AppState;
-use crate::http::views::campaign::{CampaignMemberView, CampaignView, ImportedMembersView};
+use crate::http::views::campaign::{CampaignMemberView, CampaignView, ImportedMembersView, ListedCampaignView};
 use crate::store::Store;
 use crate::store::tables::campaigns as rows;
 
@@ -94,22 +94,18 @@ pub struct MemberQuery {
     after: Option<String>,
 }
 
-/// List campaigns, newest first.
+/// List campaigns, newest first. Each campaign by itself has its statistics.
 #[utoipa::path(get, path = "/campaigns", operation_id = "listCampaigns", tag = "campaigns", params(Cursor),
-    responses((status = 200, description = "A page of campaigns", body = Page<CampaignView>), Common))]
+    responses((status = 200, description = "A page of campaigns", body = Page<ListedCampaignView>), Common))]
 pub async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(cursor): Query<Cursor>,
-) -> Result<axum::Json<Page<CampaignView>>, Problem> {
-    let (store, limit) = (&state.store, cursor.limit()?);
-    let rows = store.campaigns(caller.0.id, cursor.after.map(CampaignId::new), limit + 1).await?;
+) -> Result<axum::Json<Page<ListedCampaignView>>, Problem> {
+    let limit = cursor.limit()?;
+    let rows = state.store.campaigns(caller.0.id, cursor.after.map(CampaignId::new), limit + 1).await?;
     let Page { items: rows, next } = Page::of(rows, limit, |campaign| campaign.id.uuid());
-    let mut items = Vec::with_capacity(rows.len());
-    for campaign in &rows {
-        items.push(CampaignView::load(store, campaign).await?);
-    }
-    Ok(axum::Json(Page { items, next }))
+    Ok(axum::Json(Page { items: rows.into_iter().map(ListedCampaignView::from).collect(), next }))
 }
 
 /// Add a campaign, as a draft.
@@ -222,7 +218,7 @@ pub async fn add_members(
 
 /// Add members from a table: CSV, whose first line names the columns `phone`, `name` and fields.
 ///
-/// Lines without a valid number are refused; the others are added.
+/// Lines without a valid number are refused; the others are added. A business has one import at a time.
 #[utoipa::path(post, path = "/campaigns/{id}/members/import", operation_id = "importCampaignMembers", tag = "campaigns",
     request_body(content = String, content_type = "text/csv", example = "phone,name,city\n+34600111222,Ana,Jaén\n"),
     params(("id" = Uuid, Path), IdempotencyKey),
@@ -231,7 +227,7 @@ pub async fn import_members(
     State(state): State<AppState>,
     caller: Caller,
     Path(id): Path<Uuid>,
-    Table(body): Table,
+    Table(body, _import): Table,
 ) -> Result<Response, Problem> {
     let store = &state.store;
     once(&state, &caller, body, async |_, bytes: Bytes| {

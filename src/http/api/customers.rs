@@ -23,8 +23,6 @@ use crate::http::views::customer::CustomerView;
 use crate::http::views::customer_history::{CustomerDetailsView, HistoryView};
 use crate::store::{CustomerChange, Store};
 
-const BY: &str = "api";
-
 /// A new customer.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,7 +86,7 @@ pub async fn add(State(state): State<AppState>, caller: Caller, body: Body<NewCu
             Phone::parse_human(&new.phone, caller.0.home()).map_err(|error| Problem::unfit("not_e164", error))?;
         let do_not_call = new.rest.do_not_call;
         let effects = effects(new.rest, &BTreeSet::new())?;
-        let change = CustomerChange { event: EventId::new(id), tenant, by: BY, effects, do_not_call };
+        let change = CustomerChange { event: EventId::new(id), tenant, by: caller.by(), effects, do_not_call };
         let Some(customer) = store.add_customer(&phone, change).await? else {
             let detail = "there is a customer with this number: change them with PATCH";
             return Err(Problem::new(StatusCode::CONFLICT, "customer_exists", detail));
@@ -141,7 +139,7 @@ pub async fn note(
     once(&state, &caller, body, async |event, new: NewNote| {
         let event = EventId::new(event);
         let effects = vec![customers::note(&new.text)?];
-        let change = CustomerChange { event, tenant, by: BY, effects, do_not_call: None };
+        let change = CustomerChange { event, tenant, by: caller.by(), effects, do_not_call: None };
         if !store.change_customer(customer, change).await? {
             return Err(Problem::not_found("customer"));
         }
@@ -167,7 +165,7 @@ pub async fn change(
         let known = find(store, tenant, customer).await?;
         let do_not_call = edit.do_not_call;
         let effects = effects(edit, &known.tags)?;
-        let change = CustomerChange { event: EventId::new(event), tenant, by: BY, effects, do_not_call };
+        let change = CustomerChange { event: EventId::new(event), tenant, by: caller.by(), effects, do_not_call };
         if !store.change_customer(customer, change).await? {
             return Err(Problem::not_found("customer"));
         }

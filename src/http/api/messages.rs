@@ -102,7 +102,7 @@ pub async fn show(
     params(IdempotencyKey),
     responses((status = 202, description = "The send is planned", body = SendStateView), Common, Writing))]
 pub async fn send(State(state): State<AppState>, caller: Caller, body: Body<NewMessage>) -> Result<Response, Problem> {
-    let outbox = Outbox { store: state.store.clone(), directory: state.directory.clone() };
+    let outbox = Outbox { store: state.store.clone(), directory: state.directory.clone(), by: Some(caller.by()) };
     once(&state, &caller, body, async |id, new: NewMessage| {
         let (channel, to) = (new.channel, new.to.clone());
         let content = content(new)?;

@@ -36,6 +36,7 @@ pub(super) mod numbers;
 mod once;
 mod page;
 mod problem;
+mod quotas;
 pub(super) mod team;
 pub(super) mod tenant;
 
@@ -45,6 +46,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use caller::{hash_of_token, new_token};
+pub use quotas::{Quotas, RUNNING_MAX, TENANT_OPEN_MAX, TOKEN_OPEN_MAX};
 
 use crate::http::AppState;
 use problem::Problem;

@@ -1,5 +1,7 @@
 //! Errors as problem details (RFC 9457): a status, a stable code for programs, a sentence for people.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -26,12 +28,23 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, example = "zone")]
     field: Option<&'static str>,
+    /// The header `Retry-After`.
+    #[serde(skip)]
+    retry_after: Option<Duration>,
 }
 
 impl Problem {
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Error");
-        Self { kind: "about:blank", title, status: status.as_u16(), code, detail: detail.into(), field: None }
+        Self {
+            kind: "about:blank",
+            title,
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            field: None,
+            retry_after: None,
+        }
     }
 
     /// The request is understood, but cannot be done (422).
@@ -43,6 +56,13 @@ impl Problem {
     #[must_use]
     pub const fn in_field(mut self, field: &'static str) -> Self {
         self.field = Some(field);
+        self
+    }
+
+    /// Says when to try again, in whole seconds.
+    #[must_use]
+    pub const fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
         self
     }
 
@@ -62,6 +82,9 @@ impl Problem {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::TooSlow) {
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "too_slow", error.to_string());
+        }
         tracing::warn!(%error, "a request to the API could not be served");
         let detail = "the database cannot take this at the moment: bring it again, with the same Idempotency-Key";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
@@ -75,6 +98,9 @@ impl IntoResponse for Problem {
         let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(wait) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
         }
         response
     }
@@ -99,6 +125,9 @@ pub enum Common {
     /// The URL does not support this method
     #[response(status = 405, content_type = "application/problem+json")]
     WrongMethod(#[to_schema] Problem),
+    /// Too many requests at a time; `Retry-After` says when to try again
+    #[response(status = 429, content_type = "application/problem+json")]
+    TooMany(#[to_schema] Problem),
     /// The database is not available
     #[response(status = 503, content_type = "application/problem+json")]
     Unavailable(#[to_schema] Problem),

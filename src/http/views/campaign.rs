@@ -15,6 +15,36 @@ use crate::store::{Store, StoreError};
 /// The most refused lines that are shown.
 const REFUSED_SHOWN: usize = 1_000;
 
+/// A campaign of a list. The campaign itself has its statistics.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedCampaign)]
+pub struct ListedCampaignView {
+    pub id: Uuid,
+    pub name: String,
+    #[schema(example = "running")]
+    pub state: String,
+    /// The action, the audience, the windows and the retries
+    #[schema(value_type = Object)]
+    pub plan: Value,
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub changed_at: String,
+}
+
+impl From<Campaign> for ListedCampaignView {
+    fn from(campaign: Campaign) -> Self {
+        Self {
+            id: campaign.id.uuid(),
+            name: campaign.name,
+            state: campaign.state.to_string(),
+            plan: serde_json::from_str(&campaign.plan).unwrap_or_default(),
+            created_at: campaign.created.to_string(),
+            changed_at: campaign.changed.to_string(),
+        }
+    }
+}
+
 /// A campaign with its statistics. Each member and each call counts once.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Campaign)]

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use utoipa::ToSchema;
 
 use crate::config::webhook_urls::WebhookUrls;
-use crate::domain::{Channel, EmailAddress};
+use crate::domain::{Channel, EmailAddress, SendLimits};
 use crate::rules::RuleSet;
 use crate::tenants::{Platform, Sender, Tenant};
 use crate::time::{QuietRules, WeeklyHours};
@@ -49,6 +49,10 @@ pub struct TenantView {
     /// Quiet hours by prefix, where they differ from the installation's
     #[schema(value_type = BTreeMap<String, String>)]
     pub quiet: QuietRules,
+    /// The operator's limits: `per_hour` and `per_day` for messages to phones and calls, `countries` of recipients, `templates` and
+    /// `stream_agents` that may be used
+    #[schema(value_type = Object, example = json!({"per_hour": 100, "per_day": 500, "countries": ["ES"]}))]
+    pub sends: SendLimits,
     /// Opening hours with holidays; `null`: none are set
     #[schema(value_type = Option<String>, example = "mon-fri 09:00-14:00,16:00-20:00; 2026-12-25 closed")]
     pub hours: Option<WeeklyHours>,
@@ -101,6 +105,7 @@ impl TenantView {
             staff_emails: settings.staff_emails,
             routes: settings.routes,
             quiet: settings.quiet,
+            sends: settings.sends,
             hours: settings.hours,
             webhooks: Channel::INBOUND.map(|channel| (channel.as_str(), url(channel))).into(),
             warnings: Vec::new(),

@@ -8,13 +8,13 @@ use axum::extract::Request;
 use axum::http::Method;
 use axum::http::request::Parts;
 
+use super::signed::Signer;
 use crate::domain::{Channel, RefusalKind};
 use crate::engine::inbound::{parse, prefixed_channel};
 use crate::http::{AppState, WebhookRejection};
 use crate::integrations::twilio::form::Params;
 use crate::integrations::twilio::inbound::InboundMessage;
 use crate::integrations::twilio::recut::{self, FormKind};
-use crate::integrations::twilio::signature;
 use crate::tenants::{Snapshot, Tenant};
 
 /// The largest body. Twilio's forms have a few kilobytes; a larger one is refused with 413.
@@ -51,6 +51,16 @@ impl Webhook {
         query.filled(name).map(str::to_owned)
     }
 
+    /// Refuses a webhook whose slug or number no tenant has. Only the installation's own account learns that there is none:
+    /// all others are refused like those for a tenant.
+    pub fn refuse_unknown(&self, state: &AppState, cause: String) -> WebhookRejection {
+        let signed = Signer::installation(state).verify(state, &self.parts, &self.params);
+        match signed {
+            Err(rejection) if !state.skip_signatures => rejection,
+            Ok(()) | Err(_) => WebhookRejection::unknown_tenant(cause),
+        }
+    }
+
     /// Verifies that the tenant's account has signed the webhook, in this form.
     ///
     /// The URL is built from the configured public bases, never from the request's `Host`. Where unsigned webhooks are
@@ -61,29 +71,7 @@ impl Webhook {
                 self.params.push("AccountSid", &tenant.account.sid);
             }
         } else {
-            let header = self.parts.headers.get("x-twilio-signature").and_then(|value| value.to_str().ok());
-            let Some(header) = header else {
-                return Err(WebhookRejection::unverified(
-                    RefusalKind::Unsigned,
-                    "there is no X-Twilio-Signature header: only the provider may call this URL; \
-                     to try it by hand use 'recado webhook'",
-                ));
-            };
-            let target = self.parts.uri.path_and_query().map_or("/", |target| target.as_str());
-            let tokens = tenant.account.exposed_tokens();
-            // The parameters of a GET are part of the URL, which is signed as a whole.
-            let none = Params::default();
-            let form = if self.parts.method == Method::GET { &none } else { &self.params };
-            let genuine = tenant.bases(state.directory.platform()).any(|base| {
-                signature::verify(header, &tokens, &format!("{base}{target}"), signature::Body::Form(form))
-            });
-            if !genuine {
-                return Err(WebhookRejection::unverified(
-                    RefusalKind::Signature,
-                    "the signature does not match: is APP_URL (or the sender's base URL) exactly what the provider calls, \
-                     is the auth token current, and does a proxy change the path or the query?",
-                ));
-            }
+            Signer::tenant(tenant, state).verify(state, &self.parts, &self.params)?;
         }
         // Only after the signature, so that nobody else learns what is looked at.
         recut::check(&self.params, kind).map_err(|error| WebhookRejection::bad_form(error.to_string()))?;
@@ -107,8 +95,9 @@ pub async fn receive(state: &AppState, slug: Option<&str>, request: Request<Body
         Some(slug) => snapshot
             .by_slug(slug)
             .cloned()
-            .ok_or_else(|| WebhookRejection::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
-        None => by_content(&snapshot, &webhook.params)?,
+            .ok_or_else(|| webhook.refuse_unknown(state, format!("no tenant has the slug '{slug}'")))?,
+        None => by_content(&snapshot, &webhook.params)
+            .map_err(|rejection| webhook.refuse_unknown(state, rejection.cause().to_owned()))?,
     };
     take(state, &tenant, webhook).await.map_err(|rejection| rejection.of(tenant.id))
 }

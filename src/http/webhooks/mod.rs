@@ -5,6 +5,7 @@
 
 pub mod messages;
 pub mod provider;
+mod signed;
 pub mod status;
 pub mod voice;
 pub mod inbound;

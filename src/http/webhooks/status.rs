@@ -25,7 +25,7 @@ async fn settle(state: &AppState, slug: &str, action: &str, request: Request<Bod
     let snapshot = state.directory.now();
     let tenant = snapshot
         .by_slug(slug)
-        .ok_or_else(|| WebhookRejection::unknown_tenant(format!("no tenant has the slug '{slug}'")))?;
+        .ok_or_else(|| webhook.refuse_unknown(state, format!("no tenant has the slug '{slug}'")))?;
     apply(state, tenant, action, webhook).await.map_err(|rejection| rejection.of(tenant.id))
 }
 

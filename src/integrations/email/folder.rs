@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::config::private;
 use crate::domain::{ActionId, Timestamp};
 
 /// Number of files that are kept; the oldest are deleted.
@@ -43,11 +44,11 @@ impl Folder {
     }
 
     fn write_now(&self, id: ActionId, now: Timestamp, bytes: &[u8]) -> io::Result<PathBuf> {
-        fs::create_dir_all(&self.path)?;
+        private::create_folder(&self.path)?;
         let name = format!("{}-{id}.{ENDING}", now.to_utc().format("%Y%m%dT%H%M%S%.6fZ"));
         let file = self.path.join(&name);
         let draft = file.with_extension("draft");
-        fs::write(&draft, bytes)?;
+        private::options().write(true).create(true).truncate(true).open(&draft)?.write_all(bytes)?;
         fs::rename(&draft, &file)?;
         self.make_room(name)?;
         Ok(file)

@@ -74,10 +74,11 @@ fn named(mailbox: &Mailbox) -> Mailbox {
     Mailbox::new(name, mailbox.email.clone())
 }
 
-/// Returns one line: characters that end it, or change its direction, become spaces. So no text can become a header.
+/// Returns one line: characters that end it, or change its direction, become spaces. So no text can become a header. The
+/// beginning of an encoded word (`=?`, RFC 2047) is broken up: a reader would show what it encodes instead of it.
 fn line(text: &str) -> String {
     let plain: String = text.chars().map(|c| if is_plain(c) { c } else { ' ' }).collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+    plain.split_whitespace().collect::<Vec<_>>().join(" ").replace("=?", "= ?")
 }
 
 /// Returns lines with uniform ends and no control characters but tabs.
@@ -133,6 +134,19 @@ mod tests {
             assert!(text.contains(header), "{header}{text}");
         }
         assert!(text.is_ascii() && text.lines().all(|line| line.len() < 998));
+    }
+
+    #[test]
+    fn an_encoded_word_of_a_customer_is_shown_as_it_is() {
+        let word = "=?utf-8?B?WW91ciBiYW5r?=";
+        let from = Mailbox::new(Some(word.into()), "hola@sol.example".parse().unwrap());
+        for subject in [word.to_owned(), format!("Re: {word}"), format!("{word} día"), "==?utf-8?Q?x?=".to_owned()] {
+            let text = text(&Mail { subject, from: from.clone(), ..mail() });
+            let headers = text.split("\r\n\r\n").next().unwrap();
+            let ours = |line: &&str| line.contains("=?") && line.contains("WW91ciBiYW5r");
+            assert_eq!(headers.lines().find(ours), None, "{headers}");
+            assert!(!headers.contains("=?utf-8?B?WW91") && !headers.contains("=?utf-8?Q?x?="), "{headers}");
+        }
     }
 
     #[test]

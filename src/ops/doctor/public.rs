@@ -50,14 +50,14 @@ impl Doctor<'_> {
     /// Checks that this very server answers at its public URL.
     async fn answers(&self, app_url: &str) -> Finding {
         let local = url_of_listener(self.config.listen);
-        let here = self.own::<Health>(&format!("{local}/health")).await;
+        let here = self.own::<Health>(&format!("{local}/health"), None).await;
         if local == app_url {
             return match here {
                 Ok(_) => Finding::ok(Check::AppUrl, app_url, "this server answers there"),
                 Err(_) => Finding::warning(Check::AppUrl, app_url, "no server answers there").remedy("recado serve"),
             };
         }
-        let there = self.own::<Health>(&format!("{app_url}/health")).await;
+        let there = self.own::<Health>(&format!("{app_url}/health"), None).await;
         match (here, there) {
             (Ok(here), Ok(there)) if here.instance == there.instance => {
                 let says = "this server answers there; how it looks from outside cannot be told from here";

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -85,7 +86,7 @@ impl Doctor<'_> {
     /// Asks the server that runs here, if one does: only it knows which accounts pause.
     pub(super) async fn server(&self) -> Vec<Finding> {
         let base = url_of_listener(self.config.listen);
-        match self.own::<Ready>(&format!("{base}/ready")).await {
+        match self.own::<Ready>(&format!("{base}/ready"), Some(self.directory.key().operator_token())).await {
             Ok(ready) if ready.paused_accounts > 0 => {
                 let says = format!("sends wait: Twilio refuses the credentials of {} accounts", ready.paused_accounts);
                 vec![Finding::error(Check::Server, base, says).remedy("see which below, and put its token right")]
@@ -99,10 +100,15 @@ impl Doctor<'_> {
         }
     }
 
-    /// Asks our own server for JSON, whatever the status.
-    pub(super) async fn own<T: DeserializeOwned>(&self, url: &str) -> Result<T, String> {
+    /// Asks our own server for JSON, whatever the status. The token goes to our own address only.
+    pub(super) async fn own<T: DeserializeOwned>(&self, url: &str, token: Option<SecretString>) -> Result<T, String> {
         let answer = async {
-            let mut response = self.http.get(url).send().await.map_err(http::describe)?;
+            let request = self.http.get(url);
+            let request = match &token {
+                Some(token) => request.bearer_auth(token.expose_secret()),
+                None => request,
+            };
+            let mut response = request.send().await.map_err(http::describe)?;
             if response.status().is_redirection() {
                 let to =
                     response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("another address");

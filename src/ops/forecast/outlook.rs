@@ -1,17 +1,18 @@
 //! Judges sends at their instants, by the gate, on known facts and on what was foreseen before.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::{ForecastInputs, ForecastSend, Outcome};
 use crate::domain::contact::ContactFacts;
+use crate::domain::send_limits::hour_of;
 use crate::domain::{
     ActionId, Channel, ContactId, Facts, Origin, Route, Send, SendBody, TenantId, Timestamp, segments,
 };
 use crate::rules::PendingEffects;
-use crate::store::{Candidate, Gate, GateFacts, Left, PlannedSend, QueuedSend, StoreError};
+use crate::store::{Candidate, Gate, GateFacts, Left, PlannedSend, QueuedSend, SendCounts, StoreError};
 use crate::tenants::Tenant;
 
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -61,6 +62,8 @@ pub(super) struct Outlook<'a> {
     people: HashMap<(TenantId, Option<Channel>, String, String), Left>,
     /// Automatic sends to each customer, or to an address that belongs to none.
     recent_sends: HashMap<String, Vec<(Timestamp, Origin)>>,
+    /// The sends of tenants with a budget, by the hour since 1970.
+    sends_by_hour: HashMap<TenantId, BTreeMap<i64, i64>>,
     pub foreseen: Vec<ForecastSend>,
 }
 
@@ -68,7 +71,7 @@ impl<'a> Outlook<'a> {
     pub fn new(inputs: &'a ForecastInputs<'a>, from: Timestamp) -> Self {
         let since = from.minus(DAY.max(inputs.gate.limits().loop_guard_window));
         let (people, recent_sends) = Default::default();
-        Self { inputs, since, people, recent_sends, foreseen: Vec::new() }
+        Self { inputs, since, people, recent_sends, sends_by_hour: HashMap::new(), foreseen: Vec::new() }
     }
 
     /// Judges a send at `now`: notes its outcome, or tells when to judge it again.
@@ -99,10 +102,18 @@ impl<'a> Outlook<'a> {
         }
         let (key, mut facts) = self.ask(tenant, &mut due.send.send, now, customers, so_far).await?;
         facts.account.clone_from(&tenant.account.sid);
+        if tenant.settings.sends.has_budget() {
+            let SendCounts { this_hour, today } = self.sends_at(tenant.id, now).await?;
+            (facts.sent_this_hour, facts.sent_today) = (this_hour, today);
+        }
         let candidate = Candidate { send: due.send.send.clone(), facts };
         let quiet = tenant.quiet(self.inputs.directory.platform());
-        match self.inputs.gate.judge(&candidate, now, &quiet) {
+        match self.inputs.gate.judge(&candidate, now, &quiet, &tenant.settings.sends) {
             Gate::Pass => {
+                if candidate.send.counts_in_budget() {
+                    let by_hour = self.sends_by_hour.entry(tenant.id).or_default();
+                    *by_hour.entry(hour_of(now)).or_default() += 1;
+                }
                 self.recent_sends.entry(key).or_default().push((now, due.send.send.origin));
                 let id = due.send.send.id;
                 self.note(tenant, due, &send, now, Outcome::Send, None);
@@ -120,6 +131,15 @@ impl<'a> Outlook<'a> {
             }
         }
         Ok(GateDecision::Noted)
+    }
+
+    /// Returns the tenant's sends at an instant: those that were made, and those that were foreseen.
+    async fn sends_at(&mut self, tenant: TenantId, at: Timestamp) -> Result<SendCounts, StoreError> {
+        if !self.sends_by_hour.contains_key(&tenant) {
+            let made = self.inputs.store.sends_by_hour(tenant).await?;
+            self.sends_by_hour.insert(tenant, made);
+        }
+        Ok(self.sends_by_hour.get(&tenant).map(|by_hour| SendCounts::of(by_hour, at)).unwrap_or_default())
     }
 
     /// Returns the gate's facts at the moment of sending, and the key under which the send is counted.

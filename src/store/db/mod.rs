@@ -3,6 +3,7 @@
 pub(in crate::store) mod health;
 pub(in crate::store) mod migrate;
 pub(in crate::store) mod open;
+pub(in crate::store) mod pool;
 pub(in crate::store) mod sql;
 pub(in crate::store) mod sqlite;
 

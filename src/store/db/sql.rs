@@ -9,14 +9,17 @@ use std::time::Duration;
 use rusqlite::types::FromSql;
 use sea_orm::sea_query::ValueType;
 use sea_orm::{
-    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, QueryResult,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, TryGetable, Value,
+    ConnectionTrait, DatabaseBackend, DatabaseTransaction, DbErr, QueryResult, SqliteTransactionMode, Statement,
+    TransactionOptions, TryGetable, Value,
 };
 
+use super::pool::{ANSWER_WITHIN, Pool, silent};
 use crate::domain::Channel;
 use crate::domain::channel::ChannelSpec;
 use crate::store::error::StoreError;
 
+/// The deadline of a commit: a large one on a slow disk may take longer than a statement.
+const COMMIT_WITHIN: Duration = Duration::from_secs(30);
 /// The numbers of rows that statements are made for, largest first.
 const SIZES: [usize; 9] = [256, 128, 64, 32, 16, 8, 4, 2, 1];
 
@@ -114,15 +117,15 @@ impl Txn for DatabaseTransaction {
     }
 
     async fn execute(&self, sql: &str, values: Vec<Value>) -> Result<u64, StoreError> {
-        Ok(execute(self, sql, values).await?)
+        answered(self, execute(self, sql, values)).await
     }
 
     async fn query<T>(&self, sql: &str, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError> {
-        query(self, sql, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+        answered(self, query(self, sql, values)).await?.iter().map(|row| read(&Row::Sea(row))).collect()
     }
 
     async fn rows(&self, sql: &str, columns: usize, cut: Cut, values: Vec<Value>) -> Result<(), StoreError> {
-        rows(self, sql, columns, cut, values).await?;
+        answered(self, rows(self, sql, columns, cut, values)).await?;
         Ok(())
     }
 
@@ -134,12 +137,16 @@ impl Txn for DatabaseTransaction {
         cut: Cut,
         values: Vec<Value>,
     ) -> Result<Vec<T>, StoreError> {
-        rows(self, sql, columns, cut, values).await?.iter().map(|row| Row::Sea(row).get(0)).collect()
+        answered(self, rows(self, sql, columns, cut, values)).await?.iter().map(|row| Row::Sea(row).get(0)).collect()
     }
 
     async fn upsert<T>(&self, upsert: &Upsert, values: Vec<Value>, read: impl Read<T>) -> Result<Vec<T>, StoreError> {
         let sql = format!("{} RETURNING {}", upsert.sql, upsert.reads);
-        rows(self, &sql, upsert.columns, Cut::Exact, values).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+        answered(self, rows(self, &sql, upsert.columns, Cut::Exact, values))
+            .await?
+            .iter()
+            .map(|row| read(&Row::Sea(row)))
+            .collect()
     }
 
     async fn query_in<T>(
@@ -149,27 +156,37 @@ impl Txn for DatabaseTransaction {
         list: Vec<Value>,
         read: impl Read<T>,
     ) -> Result<Vec<T>, StoreError> {
-        query_in(self, sql, before, list).await?.iter().map(|row| read(&Row::Sea(row))).collect()
+        answered(self, query_in(self, sql, before, list)).await?.iter().map(|row| read(&Row::Sea(row))).collect()
     }
 
     async fn commit(self) -> Result<(), StoreError> {
-        Ok(Self::commit(self).await?)
+        let work = Self::commit(self);
+        Ok(tokio::time::timeout(COMMIT_WITHIN, work).await.unwrap_or_else(|_| Err(silent(COMMIT_WITHIN)))?)
     }
 
     async fn rollback(self) -> Result<(), StoreError> {
-        Ok(Self::rollback(self).await?)
+        let work = Self::rollback(self);
+        Ok(tokio::time::timeout(COMMIT_WITHIN, work).await.unwrap_or_else(|_| Err(silent(COMMIT_WITHIN)))?)
     }
+}
+
+/// Gives up on a database that does not answer. The transaction is lost then; whether it is committed is not known.
+async fn answered<T>(txn: &impl Txn, work: impl Future<Output = Result<T, DbErr>>) -> Result<T, StoreError> {
+    if !txn.is_postgres() {
+        return Ok(work.await?);
+    }
+    Ok(tokio::time::timeout(ANSWER_WITHIN, work).await.unwrap_or_else(|_| Err(silent(ANSWER_WITHIN)))?)
 }
 
 /// Begins a transaction that may write. On SQLite it takes the lock at once: a deferred transaction that reads first
 /// fails when another one writes in between, whatever the busy time-out.
-pub(in crate::store) async fn begin(db: &DatabaseConnection) -> Result<DatabaseTransaction, StoreError> {
+pub(in crate::store) async fn begin(db: &Pool) -> Result<DatabaseTransaction, StoreError> {
     let options = TransactionOptions {
         isolation_level: None,
         access_mode: None,
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
     };
-    Ok(db.begin_with_options(options).await?)
+    Ok(db.begin(options).await?)
 }
 
 /// The time that a statement waits for another process's lock on the SQLite file.

@@ -15,7 +15,7 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection, OpenFlags, Statement, ToSql, Transaction, TransactionBehavior};
 use sea_orm::Value;
 
-use super::open::{STATEMENT_CACHE, WRITER_CACHE};
+use super::open::{LOG_MAX_BYTES, STATEMENT_CACHE, WRITER_CACHE};
 use super::sql::{Cut, Plain, Read, Row, Txn, Upsert};
 use crate::config::Synchronous;
 use crate::store::db::sql::BUSY_TIMEOUT;
@@ -74,6 +74,8 @@ fn connect(path: &Path, synchronous: Synchronous) -> Result<Connection, StoreErr
     connection.pragma_update(None, "cache_size", WRITER_CACHE)?;
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "secure_delete", true)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_MAX_BYTES)?;
     // A query plan does not depend on the bound values: otherwise SQLite prepares some statements again for every row.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);

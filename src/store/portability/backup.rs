@@ -1,6 +1,7 @@
-//! Copies or compacts a SQLite file while a server uses it.
+//! Copies, shrinks or compacts a SQLite file while a server uses it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
@@ -44,15 +45,76 @@ pub fn check_backup(path: &Path) -> Result<(), StoreError> {
     })
 }
 
-/// Rewrites the database without the unused parts of its file and log, such as deleted rows. Gives `false` if a reader
-/// still uses the log, so that it could not be emptied.
+/// Pages that one step of [`shrink_sqlite`] frees. It takes some milliseconds.
+const SHRINK_PAGES: usize = 256;
+/// The most steps of one shrinking.
+const SHRINK_STEPS: usize = 4_096;
+/// How long a try to empty the log may hold up the writer, and how often it is tried.
+const EMPTY_LOG_WITHIN: Duration = Duration::from_millis(100);
+const EMPTY_LOG_TRIES: usize = 50;
+
+/// What is left in the unused parts of a file and its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftovers {
+    /// Nothing: what was deleted is overwritten, and the log is empty.
+    None,
+    /// The log could not be emptied, because something reads the database. It is overwritten later.
+    InLog,
+    /// The file is older than the overwriting, and cannot shrink in steps: see [`compact_sqlite`].
+    InFile,
+}
+
+/// Gives unused pages of the file back to the disk and empties the log, in small steps, so that nobody waits for it. Between
+/// two steps it calls `pause`, in which others have the file.
+pub fn shrink_sqlite(path: &Path, mut pause: impl FnMut()) -> Result<Leftovers, StoreError> {
+    let db = open_to_write(path)?;
+    // <https://sqlite.org/pragma.html#pragma_auto_vacuum>: 2 is incremental.
+    let in_steps = db.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0))? == 2;
+    for _ in 0..if in_steps { SHRINK_STEPS } else { 0 } {
+        let unused: i64 = db.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+        if unused == 0 {
+            break;
+        }
+        let mut step = db.prepare(&format!("PRAGMA incremental_vacuum({SHRINK_PAGES})"))?;
+        // It gives a row for each page.
+        let mut rows = step.query([])?;
+        while rows.next()?.is_some() {}
+        pause();
+    }
+    let emptied = empty_log(&db, pause)?;
+    Ok(match (in_steps, emptied) {
+        (false, _) => Leftovers::InFile,
+        (true, false) => Leftovers::InLog,
+        (true, true) => Leftovers::None,
+    })
+}
+
+/// Rewrites the database without the unused parts of its file and log, and so that it can shrink in steps from then on.
 ///
 /// Other writers wait meanwhile. After `BUSY_TIMEOUT` webhooks are refused.
-pub fn compact_sqlite(path: &Path) -> Result<bool, StoreError> {
+pub fn compact_sqlite(path: &Path, pause: impl FnMut()) -> Result<Leftovers, StoreError> {
+    let db = open_to_write(path)?;
+    db.execute_batch("PRAGMA auto_vacuum = incremental; VACUUM")?;
+    Ok(if empty_log(&db, pause)? { Leftovers::None } else { Leftovers::InLog })
+}
+
+fn open_to_write(path: &Path) -> Result<Connection, StoreError> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
-    db.execute_batch("VACUUM")?;
-    // <https://sqlite.org/pragma.html#pragma_wal_checkpoint>: the first column is 1 if the checkpoint was blocked.
-    let held_up: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    Ok(held_up == 0)
+    db.pragma_update(None, "secure_delete", true)?;
+    Ok(db)
+}
+
+/// Empties the log; `false` if a reader still uses it.
+fn empty_log(db: &Connection, mut pause: impl FnMut()) -> Result<bool, StoreError> {
+    db.busy_timeout(EMPTY_LOG_WITHIN)?;
+    for _ in 0..EMPTY_LOG_TRIES {
+        // <https://sqlite.org/pragma.html#pragma_wal_checkpoint>: the first column is 1 if the checkpoint was blocked.
+        let blocked: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        if blocked == 0 {
+            return Ok(true);
+        }
+        pause();
+    }
+    Ok(false)
 }

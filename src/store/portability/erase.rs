@@ -9,18 +9,20 @@ use uuid::Uuid;
 
 use crate::domain::{Action, ContactId, Effect, EventKind, TenantId};
 use crate::store::db::sql;
-use crate::store::db::sql::begin;
+use crate::store::db::sql::{Txn, begin};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::tables::{appointments, contacts, firings, questions};
+use crate::store::tables::{appointments, contacts, firings, ordering_keys, questions};
 
 /// The most rows that one transaction changes.
 const PAGE_ROWS: usize = 200;
+/// The rows that one query looks through for a number, so that no snapshot of the database lasts.
+const SCAN_ROWS: usize = 10_000;
 /// The reason of sends that the erasure has cancelled.
 const ERASED: &str = "the customer was erased";
 
-/// The condition for the rows of a customer. [`DataSubject::keys`] has its values.
-const THEIRS: &str = "contact_id = ? OR peer_key = ?";
+/// The condition of the index `actions_unfinished`.
+const UNFINISHED: &str = "(state = 'planned' OR state = 'sending' OR state = 'unknown' OR state = 'held')";
 
 /// The numbers of erased rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -45,12 +47,6 @@ struct DataSubject {
     contact: Uuid,
 }
 
-impl DataSubject {
-    fn keys(&self) -> Vec<Value> {
-        vec![self.contact.into(), self.phone_key.clone().into()]
-    }
-}
-
 impl Store {
     /// Erases the customer with this address, given as [`crate::domain::Address::key`]. A second call finds nothing.
     ///
@@ -65,11 +61,8 @@ impl Store {
         self.erase_timers(&person).await?;
         erased.cancelled = self.cancel_sends(&person).await?;
         erased.actions = self.erase_actions(&person).await?;
-        loop {
-            let ids = self.ids_of("messages", THEIRS, person.keys(), tenant).await?;
-            if ids.is_empty() {
-                break;
-            }
+        let mut rows = Search::new("messages", &person);
+        while let Some(ids) = self.next_rows(&mut rows).await? {
             let at_provider = "SELECT id FROM messages WHERE provider_sid IS NOT NULL AND id IN ({list})";
             erased.at_provider += sql::query_in(&self.read, at_provider, &[], values(&ids)).await?.len() as u64;
             let set = "contact_id = NULL, peer = '', peer_key = '', body = '', extra = '{}'";
@@ -77,6 +70,7 @@ impl Store {
         }
         self.erase_calls(&person).await?;
         let of_number = || vec![tenant.uuid().into(), phone_key.into()];
+        self.erase_answers(tenant, contact, phone_key).await?;
         let txn = begin(&self.write).await?;
         let of_contact = || vec![tenant.uuid().into(), contact.into()];
         sql::execute(&txn, "DELETE FROM contact_history WHERE tenant_id = ? AND contact_id = ?", of_contact()).await?;
@@ -84,16 +78,14 @@ impl Store {
         contacts::forget_channels(&txn, tenant, ContactId::new(contact)).await?;
         firings::forget(&txn, tenant, ContactId::new(contact)).await?;
         appointments::forget_customer(&txn, tenant, contact).await?;
-        sql::execute(&txn, "DELETE FROM campaign_members WHERE tenant_id = ? AND peer_key = ?", of_number()).await?;
+        let members = "DELETE FROM campaign_members WHERE campaign_id IN (SELECT id FROM campaigns WHERE tenant_id = ?)
+          AND peer_key = ?";
+        sql::execute(&txn, members, of_number()).await?;
         // Calls of other people that were put through to this number.
         let legs = "UPDATE call_legs SET peer = '', peer_key = '' WHERE tenant_id = ? AND peer_key = ?";
         sql::execute(&txn, legs, of_number()).await?;
         erased.customers =
             sql::execute(&txn, "DELETE FROM contacts WHERE tenant_id = ? AND id = ?", of_contact()).await?;
-        // Stored answers to programs may name the customer. They are emptied, but the key stays answered.
-        let answers = "UPDATE idempotency_keys SET body = '{}' WHERE tenant_id = ? AND (body LIKE ? OR body LIKE ?)";
-        let named = vec![tenant.uuid().into(), format!("%{contact}%").into(), format!("%{phone_key}%").into()];
-        sql::execute(&txn, answers, named).await?;
         txn.commit().await?;
         let opt_outs = "SELECT (SELECT count(*) FROM opt_outs WHERE tenant_id = ? AND peer_key = ?)
           + (SELECT count(*) FROM opt_out_history WHERE tenant_id = ? AND peer_key = ?)";
@@ -103,12 +95,24 @@ impl Store {
         Ok(erased)
     }
 
+    /// Empties stored answers to programs that name the customer. The keys stay answered.
+    async fn erase_answers(&self, tenant: TenantId, contact: Uuid, phone_key: &str) -> Result<(), StoreError> {
+        let named = "SELECT key_text FROM idempotency_keys WHERE tenant_id = ? AND (body LIKE ? OR body LIKE ?)";
+        let values = vec![tenant.uuid().into(), format!("%{contact}%").into(), format!("%{phone_key}%").into()];
+        for row in sql::query(&self.read.patient(), named, values).await? {
+            let key: String = row.try_get_by_index(0)?;
+            let text = "UPDATE idempotency_keys SET body = '{}' WHERE tenant_id = ? AND key_text = ?";
+            sql::execute(&self.write, text, vec![tenant.uuid().into(), key.into()]).await?;
+        }
+        Ok(())
+    }
+
     async fn erase_timers(&self, person: &DataSubject) -> Result<(), StoreError> {
         // There is no index for this, since every timer would pay for it. The scan needs no write lock.
         for table in ["timers", "timers_set_aside"] {
             let text = format!("SELECT due_us, id FROM {table} WHERE tenant_id = ? AND contact_id = ?");
             let theirs = vec![person.tenant.uuid().into(), person.contact.into()];
-            for row in sql::query(&self.read, &text, theirs).await? {
+            for row in sql::query(&self.read.patient(), &text, theirs).await? {
                 let (due_us, id): (i64, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
                 let text = format!("DELETE FROM {table} WHERE due_us = ? AND id = ? AND tenant_id = ?");
                 sql::execute(&self.write, &text, vec![due_us.into(), id.into(), person.tenant.uuid().into()]).await?;
@@ -122,11 +126,12 @@ impl Store {
         let now = self.clock().now().unix_us();
         let mut events = 0;
         loop {
-            let ids = self.ids_of("events", "contact_id = ?", vec![person.contact.into()], person.tenant).await?;
+            let ids = self.rows_of("events", "contact_id", person.contact.into(), person.tenant).await?;
             if ids.is_empty() {
                 return Ok(events);
             }
             self.change("DELETE FROM rule_runs", "", "event_id", ids.clone()).await?;
+            self.change("DELETE FROM events_set_aside", "", "event_id", ids.clone()).await?;
             let set = format!("contact_id = NULL, data = '{{}}', handled_us = coalesce(handled_us, {now})");
             events += self.change("UPDATE events SET", &set, "id", ids).await?;
         }
@@ -134,22 +139,20 @@ impl Store {
 
     /// Erases the words and the number of calls. The rows stay, so that later reports of the provider are recognised.
     async fn erase_calls(&self, person: &DataSubject) -> Result<(), StoreError> {
-        loop {
-            let ids = self.ids_of("calls", THEIRS, person.keys(), person.tenant).await?;
-            if ids.is_empty() {
-                return Ok(());
-            }
+        let mut rows = Search::new("calls", person);
+        while let Some(ids) = self.next_rows(&mut rows).await? {
             self.change("UPDATE call_legs SET", "peer = '', peer_key = ''", "call_id", ids.clone()).await?;
             self.change("UPDATE call_turns SET", "heard = '', answer = NULL", "call_id", ids.clone()).await?;
             let set = "contact_id = NULL, peer = '', peer_key = '', state = '{}', result = NULL, detail = NULL,
                 recording_sid = NULL, recording_url = NULL";
             self.change("UPDATE calls SET", set, "id", ids).await?;
         }
+        Ok(())
     }
 
     async fn cancel_sends(&self, person: &DataSubject) -> Result<u64, StoreError> {
-        let theirs = format!("({THEIRS}) AND tenant_id = ?");
-        let values = || [person.keys(), vec![person.tenant.uuid().into()]].concat();
+        let theirs = format!("tenant_id = ? AND (contact_id = ? OR peer_key = ?) AND {UNFINISHED}");
+        let values = || vec![person.tenant.uuid().into(), person.contact.into(), person.phone_key.clone().into()];
         let txn = begin(&self.write).await?;
         let text = format!("SELECT 1 FROM actions WHERE {theirs} AND state = 'sending' LIMIT 1");
         if sql::query_one(&txn, &text, values()).await?.is_some() {
@@ -159,10 +162,13 @@ impl Store {
         }
         let text = format!(
             "UPDATE actions SET state = CASE WHEN state = 'unknown' THEN 'failed' ELSE 'blocked' END
-             WHERE {theirs} AND state IN ('planned', 'held', 'unknown')"
+             WHERE {theirs} AND state <> 'sending' RETURNING lane"
         );
-        let cancelled = sql::execute(&txn, &text, values()).await?;
+        let keys = txn.query(&text, values(), |row| row.get::<Option<String>>(0)).await?;
+        let cancelled = keys.len() as u64;
+        ordering_keys::promote(&txn, &self.context, keys.into_iter().flatten()).await?;
         txn.commit().await?;
+        self.context.committed();
         Ok(cancelled)
     }
 
@@ -174,11 +180,8 @@ impl Store {
             "contact_id = NULL, recipient = NULL, peer_key = NULL, lane = NULL, route = NULL, payload = '{nothing}', reason = '{ERASED}'"
         );
         let mut actions = 0;
-        loop {
-            let ids = self.ids_of("actions", THEIRS, person.keys(), person.tenant).await?;
-            if ids.is_empty() {
-                return Ok(actions);
-            }
+        let mut rows = Search::new("actions", person);
+        while let Some(ids) = self.next_rows(&mut rows).await? {
             // The trace of another customer's event may show the number, if a rule wrote to this customer.
             let causes = "SELECT event_id FROM actions WHERE id IN ({list})";
             let causes = sql::query_in(&self.read, causes, &[], values(&ids)).await?;
@@ -188,22 +191,58 @@ impl Store {
             let by_hand = format!("data = CASE WHEN kind = '{}' THEN '{{}}' ELSE data END", EventKind::MANUAL.as_str());
             self.change("UPDATE events SET", &by_hand, "id", events).await?;
             self.change("UPDATE attempts SET", "detail = NULL", "action_id", ids.clone()).await?;
-            actions += self.change("UPDATE actions SET", &set, "id", ids).await?;
+            actions += self.erase_page_of_actions(&set, &ids).await?;
         }
+        Ok(actions)
     }
 
-    /// Lists some rows of the customer that are not erased yet, without the write lock.
-    async fn ids_of(
-        &self,
-        table: &str,
-        theirs: &str,
-        mut keys: Vec<Value>,
-        tenant: TenantId,
-    ) -> Result<Vec<Uuid>, StoreError> {
-        keys.push(tenant.uuid().into());
-        let text = format!("SELECT id FROM {table} WHERE ({theirs}) AND tenant_id = ? LIMIT {PAGE_ROWS}");
-        let rows = sql::query(&self.read, &text, keys).await?;
-        rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
+    /// A send that was planned meanwhile may be the head of its ordering key: the next one gets its place.
+    async fn erase_page_of_actions(&self, set: &str, ids: &[Uuid]) -> Result<u64, StoreError> {
+        let txn = begin(&self.write).await?;
+        let keys = "SELECT lane FROM actions WHERE lane IS NOT NULL AND id IN ({list})";
+        let keys = txn.query_in(keys, &[], values(ids), |row| row.get::<String>(0)).await?;
+        let marks = vec!["?"; ids.len()].join(",");
+        let text = format!("UPDATE actions SET {set} WHERE id IN ({marks})");
+        let erased = sql::execute(&txn, &text, values(ids)).await?;
+        ordering_keys::promote(&txn, &self.context, keys).await?;
+        txn.commit().await?;
+        self.context.committed();
+        Ok(erased)
+    }
+
+    /// Lists the next rows of a customer, without the write lock; `None` if there are no more. The rows that name the
+    /// customer come first, by their index. Then the table is looked through once for rows that have only the number.
+    async fn next_rows(&self, search: &mut Search<'_>) -> Result<Option<Vec<Uuid>>, StoreError> {
+        let Search { table, person, after } = search;
+        if after.is_none() {
+            let ids = self.rows_of(table, "contact_id", person.contact.into(), person.tenant).await?;
+            if !ids.is_empty() {
+                return Ok(Some(ids));
+            }
+            *after = Some(Uuid::nil());
+        }
+        while let Some(from) = *after {
+            let rest = format!("FROM {table} WHERE id > ? ORDER BY id");
+            let text = format!("SELECT id {rest} LIMIT 1 OFFSET {}", SCAN_ROWS - 1);
+            let last = sql::query_one(&self.read, &text, vec![from.into()]).await?;
+            let last: Option<Uuid> = last.map(|row| row.try_get_by_index(0)).transpose()?;
+            let text = format!(
+                "SELECT id FROM (SELECT id, tenant_id, peer_key {rest} LIMIT {SCAN_ROWS}) AS some
+                 WHERE tenant_id = ? AND peer_key = ?"
+            );
+            let of = vec![from.into(), person.tenant.uuid().into(), person.phone_key.clone().into()];
+            let ids = first_column(sql::query(&self.read, &text, of).await?)?;
+            *after = last;
+            if !ids.is_empty() {
+                return Ok(Some(ids));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn rows_of(&self, table: &str, column: &str, key: Value, tenant: TenantId) -> Result<Vec<Uuid>, StoreError> {
+        let text = format!("SELECT id FROM {table} WHERE {column} = ? AND tenant_id = ? LIMIT {PAGE_ROWS}");
+        first_column(sql::query(&self.read, &text, vec![key, tenant.uuid().into()]).await?)
     }
 
     /// Runs one statement on these rows in a transaction of its own. Their ids come from rows of the tenant.
@@ -217,6 +256,24 @@ impl Store {
         txn.commit().await?;
         Ok(changed)
     }
+}
+
+/// A search for the rows of a customer in one table.
+struct Search<'p> {
+    table: &'static str,
+    person: &'p DataSubject,
+    /// The row behind which the scan for the number goes on; `None` before the scan.
+    after: Option<Uuid>,
+}
+
+impl<'p> Search<'p> {
+    const fn new(table: &'static str, person: &'p DataSubject) -> Self {
+        Self { table, person, after: None }
+    }
+}
+
+fn first_column(rows: Vec<sea_orm::QueryResult>) -> Result<Vec<Uuid>, StoreError> {
+    rows.iter().map(|row| Ok(row.try_get_by_index(0)?)).collect()
 }
 
 fn values(ids: &[Uuid]) -> Vec<Value> {

@@ -100,6 +100,7 @@ impl Store {
         let txn = begin(&self.write).await?;
         delete(&txn, "attempts", "action_id", tenant, &actions).await?;
         delete(&txn, "rule_runs", "event_id", tenant, &events).await?;
+        delete(&txn, "events_set_aside", "event_id", tenant, &events).await?;
         removed.messages = delete(&txn, "messages", "id", tenant, &messages).await?;
         removed.actions = delete(&txn, "actions", "id", tenant, &actions).await?;
         removed.events = delete(&txn, "events", "id", tenant, &events).await?;
@@ -182,6 +183,7 @@ impl Store {
             for id in ids {
                 while self.remove_members(tenant, id).await? > 0 {}
                 let txn = begin(&self.write).await?;
+                sql::execute(&txn, "DELETE FROM campaign_counts WHERE campaign_id = ?", vec![id.into()]).await?;
                 removed += delete(&txn, "campaigns", "id", tenant, &[id]).await?;
                 txn.commit().await?;
             }

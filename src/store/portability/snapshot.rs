@@ -6,7 +6,7 @@
 use futures_util::TryStreamExt;
 use sea_orm::{
     AccessMode, ColumnTrait, DatabaseTransaction, EntityTrait, IntoActiveModel, IsolationLevel, QueryFilter,
-    SqliteTransactionMode, StreamTrait, TransactionOptions, TransactionTrait, Value,
+    SqliteTransactionMode, StreamTrait, TransactionOptions, Value,
 };
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::store::handle::Store;
 use crate::store::rows::table::{Holds, Table};
 use crate::store::rows::{sender, tenant};
 use crate::store::tables::tenants::IMPORTING;
-use crate::store::tables::{tenants, timers};
+use crate::store::tables::{campaigns, ordering_keys, tenants, timers};
 
 /// The columns of identities that hold text.
 const TEXTS: [&str; 4] = ["peer_key", "channel", "sender", "rule"];
@@ -45,7 +45,7 @@ impl Store {
                 sqlite_transaction_mode: None,
             }
         };
-        Ok(Snapshot(self.read.begin_with_options(options).await?))
+        Ok(Snapshot(self.read.begin(options).await?))
     }
 
     /// Begins the import of a tenant: stores its row under a hidden slug. `wanted` is its final slug.
@@ -102,6 +102,8 @@ impl Store {
             sender::Entity::insert(sender.into_active_model()).exec_without_returning(&txn).await?;
         }
         timers::hang_all(&txn, id).await?;
+        ordering_keys::promote_all(&txn, &self.context, id).await?;
+        campaigns::recount(&txn, id).await?;
         tenants::bump(&txn).await?;
         Ok(txn.commit().await?)
     }

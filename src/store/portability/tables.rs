@@ -3,12 +3,12 @@
 use crate::store::rows::table::Table;
 use crate::store::rows::{
     action, appointment, appointment_history, attempt, call, call_leg, call_turn, campaign, campaign_member, contact,
-    contact_channel, contact_history, event, message, occupied, opt_out, opt_out_history, question, rule_firing,
-    rule_run, sender, service, staff, staff_service, timer, timer_set_aside,
+    contact_channel, contact_history, event, event_set_aside, message, occupied, opt_out, opt_out_history, question,
+    rule_firing, rule_run, sender, service, staff, staff_service, timer, timer_set_aside,
 };
 
 /// The tables in the order of an export: a table comes after those that its rows refer to.
-pub const TABLES: [Table; 26] = [
+pub const TABLES: [Table; 27] = [
     sender::TABLE,
     contact::TABLE,
     contact_channel::TABLE,
@@ -23,6 +23,7 @@ pub const TABLES: [Table; 26] = [
     opt_out_history::TABLE,
     message::TABLE,
     event::TABLE,
+    event_set_aside::TABLE,
     rule_run::TABLE,
     action::TABLE,
     rule_firing::TABLE,

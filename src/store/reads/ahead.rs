@@ -13,6 +13,7 @@ use crate::store::handle::Store;
 use crate::store::rows::timer::{COLUMNS, PendingTimer};
 use crate::store::tables::actions::{NewAction, QueuedSend, SEND_COLUMNS, SEND_WIDTH};
 use crate::store::tables::events;
+use crate::store::tables::identity::CUSTOMER_OF_KEY;
 use crate::store::tables::timers::TIMERS_PAGE;
 
 /// Undecided events of one page.
@@ -103,14 +104,14 @@ impl Store {
         address: &Address,
     ) -> Result<(Option<ContactId>, BTreeSet<Channel>), StoreError> {
         let text = format!(
-            "SELECT CAST(NULL AS text), id FROM contacts WHERE tenant_id = ? AND (phone_key = ? OR whatsapp_id = ?)
+            "SELECT CAST(NULL AS text), {CUSTOMER_OF_KEY}
           UNION ALL SELECT channel, NULL FROM opt_outs
             WHERE tenant_id = ? AND peer_key = ? AND sender = '' AND active AND channel IN ({})",
             sql::channels(|spec| spec.receives)
         );
         let key = address.key();
-        let values =
-            vec![tenant.uuid().into(), key.clone().into(), key.clone().into(), tenant.uuid().into(), key.into()];
+        let of_customer = || [tenant.uuid().into(), key.clone().into()];
+        let values = [of_customer(), of_customer(), of_customer()].into_iter().flatten().collect();
         let (mut contact, mut opted_out) = (None, BTreeSet::new());
         for row in sql::query(&self.read, &text, values).await? {
             let channel: Option<String> = row.try_get_by_index(0)?;
@@ -165,19 +166,22 @@ impl Store {
     /// Reads the facts about the recipient of a send for the gate. The recent messages are those after `since`.
     pub async fn recipient(&self, tenant: TenantId, send: &QueuedSend, since: Timestamp) -> Result<Left, StoreError> {
         let key = send.peer_key.clone();
-        let text = "SELECT (SELECT id FROM contacts WHERE tenant_id = ? AND (phone_key = ? OR whatsapp_id = ?) ORDER BY phone DESC LIMIT 1) AS contact,
+        let text = format!(
+            "SELECT {CUSTOMER_OF_KEY} AS contact,
             EXISTS (SELECT 1 FROM opt_outs WHERE tenant_id = ? AND channel = ? AND peer_key = ? AND active
-              AND (sender = '' OR sender = ?)) AS opted_out";
+              AND (sender = '' OR sender = ?)) AS opted_out"
+        );
         let values = vec![
             tenant.uuid().into(),
             key.clone().into(),
+            tenant.uuid().into(),
             key.clone().into(),
             tenant.uuid().into(),
             send.channel.map(Channel::as_str).into(),
             key.into(),
             send.sender.clone().into(),
         ];
-        let Some(row) = sql::query_one(&self.read, text, values).await? else { return Ok(Left::default()) };
+        let Some(row) = sql::query_one(&self.read, &text, values).await? else { return Ok(Left::default()) };
         let (found, opted_out): (Option<Uuid>, bool) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
         let contact = send.contact.map(ContactId::uuid).or(found);
         let mut lately = Vec::new();

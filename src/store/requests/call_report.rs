@@ -81,7 +81,7 @@ async fn one_report(
         return Ok(Reported::Foreign);
     }
     let before = known.facts.status;
-    let body = placed::join(txn, &mut known, &report.caller, report.error_code, report.at).await?;
+    let body = placed::join(txn, context, &mut known, &report.caller, report.error_code, report.at).await?;
     // No turn has opened the call yet, and perhaps none will.
     let state = body.filter(|_| known.turns == 0).map(|body| body.unopened());
     let state = state.map(|state| serde_json::to_string(&state)).transpose().map_err(StoreError::json)?;

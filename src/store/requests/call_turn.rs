@@ -122,7 +122,7 @@ async fn one_turn(
         return Ok(Turned::Repeat { call: known.id, n, answer });
     }
     let n = known.turns + 1;
-    if let Some(body) = placed::join(txn, &mut known, &turn.caller, None, turn.at).await?
+    if let Some(body) = placed::join(txn, context, &mut known, &turn.caller, None, turn.at).await?
         && n == 1
     {
         known.facts.state = body.opening(turn.caller.answered_by.as_deref());

@@ -24,7 +24,7 @@ pub struct CustomerChange {
     pub event: EventId,
     pub tenant: TenantId,
     /// The source of the change, stored with the event.
-    pub by: &'static str,
+    pub by: String,
     pub effects: Vec<Effect>,
     /// The do-not-call flag: an opt-out of calls. `None` leaves it.
     pub do_not_call: Option<bool>,

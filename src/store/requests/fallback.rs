@@ -35,7 +35,8 @@ pub(in crate::store) async fn insert_events<'a>(
 /// Makes the event of a message that failed at `now`; `None` where the message has no fallback.
 pub fn wanted(send: &QueuedSend, reason: String, id: EventId, now: Timestamp) -> Result<Option<Event>, StoreError> {
     let Some(contact) = send.contact else { return Ok(None) };
-    let Action::Send(message) = send.planned()? else { return Ok(None) };
+    // An action that this version cannot read must not stop the others of its transaction.
+    let Ok(Action::Send(message)) = send.planned() else { return Ok(None) };
     let Some(text) = message.fallback.clone() else { return Ok(None) };
     let id_text = send.id.to_string();
     let dedupe_key = Some(format!("fallback:{id_text}"));

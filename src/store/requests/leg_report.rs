@@ -15,14 +15,10 @@ impl Store {
     /// Applies a provider's report of a leg.
     pub async fn report_leg(&self, report: &LegReport) -> Result<Reported, StoreError> {
         let txn = begin(&self.write).await?;
-        let text = "SELECT id, tenant_id FROM calls WHERE provider_sid = ?";
-        let Some(row) = sql::query_one(&txn, text, vec![report.call.clone().into()]).await? else {
-            return Ok(Reported::Stale);
-        };
-        let (call, tenant): (Uuid, Uuid) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-        if tenant != report.tenant.uuid() {
-            return Ok(Reported::Foreign);
-        }
+        let text = "SELECT id FROM calls WHERE provider_sid = ? AND tenant_id = ?";
+        let values = vec![report.call.clone().into(), report.tenant.uuid().into()];
+        let Some(row) = sql::query_one(&txn, text, values).await? else { return Ok(Reported::Stale) };
+        let call: Uuid = row.try_get_by_index(0)?;
         let turn = report.turn.unwrap_or(i32::MAX);
         let known = legs::record(&txn, report.tenant, CallId::new(call), turn, &report.leg).await?;
         txn.commit().await?;

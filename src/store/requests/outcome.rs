@@ -14,7 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
 use crate::store::rows::attempt;
 use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend, SEND_WITHIN};
-use crate::store::tables::{calls, messages, opt_outs, questions};
+use crate::store::tables::{calls, messages, opt_outs, ordering_keys, questions};
 use crate::store::writer::{Request, Step, Writer};
 
 /// The outcome of an attempt or a reconciliation.
@@ -228,6 +228,10 @@ async fn close(
         )
         .await?;
     let moved: HashSet<Uuid> = moved.into_iter().collect();
+    let ended = outcomes
+        .iter()
+        .filter(|outcome| outcome.result.reaches().is_final() && moved.contains(&outcome.send.id.uuid()));
+    ordering_keys::promote(txn, context, ended.filter_map(|outcome| outcome.send.ordering_key.clone())).await?;
     txn.rows(&INSERT_ATTEMPTS, attempt::TABLE.width(), Cut::Exact, attempts).await?;
     show_in_inbox(txn, context, outcomes, &moved, now).await?;
     for outcome in outcomes.iter().filter(|outcome| moved.contains(&outcome.send.id.uuid())) {

@@ -5,7 +5,7 @@ use crate::store::context::WriterContext;
 use crate::store::db::sql::{Txn, begin};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
-use crate::store::tables::{actions, calls, messages, questions};
+use crate::store::tables::{actions, calls, messages, ordering_keys, questions};
 
 /// A person's decision.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +64,7 @@ impl Store {
         let txn = begin(&self.write).await?;
         let resolution = resolve(&txn, &self.context, tenant, action, decision).await?;
         txn.commit().await?;
+        self.context.committed();
         Ok(resolution)
     }
 }
@@ -93,7 +94,7 @@ pub(in crate::store) async fn resolve(
     let moved = txn
         .execute(
             "UPDATE actions SET state = ?, reason = ?, due_us = ?, provider_sid = coalesce(?, provider_sid),
-               origin = CASE WHEN ? THEN 'manual' ELSE origin END
+               origin = CASE WHEN ? THEN 'manual' ELSE origin END, head = (head AND state <> 'held')
              WHERE id = ? AND tenant_id = ? AND state = ?",
             vec![
                 next.as_str().into(),
@@ -110,6 +111,11 @@ pub(in crate::store) async fn resolve(
     if moved == 0 {
         // Another decision was first.
         return Ok(Resolution::Stands(state));
+    }
+    if goes_on {
+        ordering_keys::reorder(txn, context, send.ordering_key.clone()).await?;
+    } else {
+        ordering_keys::promote(txn, context, send.ordering_key.clone()).await?;
     }
     let shown = match next {
         ActionState::Sent => Some((DeliveryStatus::Sent.as_str(), DeliveryStatus::Sent.rank())),

@@ -13,7 +13,7 @@ use crate::store::db::sql::{Cut, Txn};
 use crate::store::error::StoreError;
 use crate::store::pending_cache::Committed;
 use crate::store::tables::actions::{OPTED_OUT_CODE, QueuedSend};
-use crate::store::tables::{actions, events, messages, opt_outs, questions};
+use crate::store::tables::{actions, events, messages, opt_outs, ordering_keys, questions};
 use crate::store::writer::{Request, Step, Writer};
 
 /// A provider's report of the status of a message.
@@ -163,6 +163,7 @@ async fn write(
     let sids = of_others.filter_map(|entry| Some(entry.latest.as_ref()?.1.sid.clone())).collect();
     let mut named: HashMap<(TenantId, String), Uuid> =
         messages::with_sids(txn, sids).await?.into_iter().map(|row| ((row.tenant, row.sid), row.message)).collect();
+    let mut freed = Vec::new();
     for entry in known {
         let Some((status, report)) = entry.latest else { continue };
         let send = &entry.send;
@@ -184,6 +185,7 @@ async fn write(
         if entry.state != "sent" {
             taken.extend([send.id.uuid().into(), report.sid.clone().into(), send.tenant.uuid().into()]);
             sent.push((send.id, send.tried_at.unwrap_or(report.at)));
+            freed.extend(send.ordering_key.clone());
         }
         if report.error_code == Some(OPTED_OUT_CODE) && send.route == Some(Route::Twilio) {
             let entry = opt_outs::OptOutChange {
@@ -210,5 +212,6 @@ async fn write(
         Cut::Padded,
         taken,
     )
-    .await
+    .await?;
+    ordering_keys::promote(txn, context, freed).await
 }

@@ -39,6 +39,7 @@ pub(in crate::store) const TABLE: Table = Table {
         column("ended_us", MaybeBig),
         column("told", Flag),
         column("streamed", Int),
+        column("account_sid", MaybeText),
     ],
 };
 
@@ -58,6 +59,8 @@ pub(in crate::store) struct NewRow<'a> {
     /// JSON of [`CallState`].
     pub state: String,
     pub started: Timestamp,
+    /// The provider's account; `None` where it is not known.
+    pub account: Option<&'a str>,
 }
 
 /// The values of a new call, in the order of [`Table::insert`]. The action is set once it is known to be the tenant's.
@@ -93,5 +96,6 @@ pub(in crate::store) fn new_row(new: NewRow<'_>) -> [Value; TABLE.width()] {
         ended_us.into(),
         told.into(),
         streamed.into(),
+        new.account.into(),
     ]
 }

@@ -14,6 +14,7 @@ pub(in crate::store) mod contact;
 pub(in crate::store) mod contact_channel;
 pub mod contact_history;
 pub mod event;
+pub(in crate::store) mod event_set_aside;
 pub mod message;
 pub(in crate::store) mod occupied;
 pub mod opt_out;

@@ -1,5 +1,6 @@
 //! The ledger: each action is planned once. `requests/claim.rs` claims sends, `requests/outcome.rs` ends them.
 
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use uuid::Uuid;
 
 use super::contacts::ContactUpsert;
 use super::old_causes::OldCauses;
+use super::ordering_keys;
+use crate::domain::channel::AddressKind;
 use crate::domain::{
     Action, ActionId, ActionState, Address, Channel, ContactId, EventId, HttpRequest, Origin, Route, Send, TenantId,
     Timestamp,
@@ -106,7 +109,13 @@ pub(in crate::store) fn adopted() -> String {
     ActionState::ADOPTED.map(|state| format!("'{state}'")).join(", ")
 }
 
-static INSERT: LazyLock<String> = LazyLock::new(|| action::TABLE.insert() + " ON CONFLICT DO NOTHING");
+/// The column `head` is no column of exports: it follows from the other rows.
+static INSERT: LazyLock<String> = LazyLock::new(|| {
+    let columns = action::TABLE.full_column_list();
+    format!("INSERT INTO actions ({columns}, head) VALUES {{rows}} ON CONFLICT DO NOTHING RETURNING id")
+});
+/// The place of the id in a row of [`INSERT`].
+const ID: usize = 1;
 
 /// Stores actions; an action that is there already stays as it is.
 pub(in crate::store) async fn plan(
@@ -116,14 +125,35 @@ pub(in crate::store) async fn plan(
 ) -> Result<(), StoreError> {
     find_recipients(txn, context, &mut actions).await?;
     let old_causes = OldCauses::find(txn, context, &actions).await?;
-    let mut values: Vec<Value> = Vec::with_capacity(actions.len() * action::TABLE.width());
     let now = context.clock.now();
+    let mut rows = Vec::with_capacity(actions.len());
     for new in &actions {
         let mut row = row(context, now, new)?;
         old_causes.doubt(new, &mut row);
-        values.extend(action::new_row(row));
+        rows.push(row);
     }
-    txn.rows(&INSERT, action::TABLE.width(), Cut::Padded, values).await
+    let heads = ordering_keys::heads_among(txn, &rows).await?;
+    let stored = insert(txn, &rows, &heads).await?;
+    if stored.len() == rows.len() {
+        return Ok(());
+    }
+    // Some are there already, or another transaction has planned a head meanwhile.
+    let left: Vec<_> = rows.into_iter().filter(|row| !stored.contains(&row.id)).collect();
+    insert(txn, &left, &HashSet::new()).await?;
+    ordering_keys::promote(txn, context, left.into_iter().filter_map(|row| row.lane)).await
+}
+
+/// Inserts rows; gives the ids of those that were not there.
+async fn insert(txn: &impl Txn, rows: &[action::Model], heads: &HashSet<Uuid>) -> Result<HashSet<Uuid>, StoreError> {
+    let width = action::TABLE.width() + 1;
+    let mut values: Vec<Value> = Vec::with_capacity(rows.len() * width);
+    for row in rows {
+        let head = heads.contains(&row.id);
+        values.extend(action::new_row(row.clone()));
+        values.push(head.into());
+    }
+    let stored: Vec<Uuid> = txn.changed(&INSERT, width, ID, Cut::Padded, values).await?;
+    Ok(stored.into_iter().collect())
 }
 
 /// Makes the row of an action that is planned at `now`.
@@ -242,6 +272,8 @@ pub struct QueuedSend {
     pub tried_at: Option<Timestamp>,
     /// The time from which the send makes no sense any more.
     pub expires_at: Option<Timestamp>,
+    /// One send at a time leaves with the same key.
+    pub ordering_key: Option<String>,
 }
 
 /// The facts that the send gate needs. The claiming transaction reads them.
@@ -260,6 +292,10 @@ pub struct GateFacts {
     pub zone: Option<Tz>,
     /// The provider's account that the send would leave through.
     pub account: String,
+    /// Messages to phones and calls of the tenant within this hour of the clock, and within 24. They are counted where the
+    /// tenant has a budget.
+    pub sent_this_hour: i64,
+    pub sent_today: i64,
 }
 
 /// A due send that the gate judges.
@@ -273,9 +309,9 @@ pub struct Candidate {
 pub(in crate::store) const SEND_COLUMNS: &str =
     "a.id, a.tenant_id, a.event_id, a.contact_id, a.channel, coalesce(a.sender, ''), coalesce(a.recipient, ''),
     coalesce(a.peer_key, ''), a.origin, a.payload, a.route, a.tries, a.planned_us, a.first_try_us, a.tried_us,
-    a.expires_us";
+    a.expires_us, a.lane";
 /// The number of columns in [`SEND_COLUMNS`].
-pub(in crate::store) const SEND_WIDTH: usize = 16;
+pub(in crate::store) const SEND_WIDTH: usize = 17;
 
 impl QueuedSend {
     /// Reads [`SEND_COLUMNS`]. A payload, channel or route that this version does not know gives no error here, so that
@@ -299,6 +335,7 @@ impl QueuedSend {
             first_try_at: at(row.get(13)?),
             tried_at: at(row.get(14)?),
             expires_at: at(row.get(15)?),
+            ordering_key: row.get(16)?,
         })
     }
 
@@ -322,7 +359,15 @@ impl QueuedSend {
             first_try_at: None,
             tried_at: None,
             expires_at: new.expires,
+            ordering_key: None,
         })
+    }
+
+    /// Whether the send counts in its tenant's budget when it leaves: a message to a phone or a call, at its first try. The
+    /// confirmation of an opt-out does not.
+    pub fn counts_in_budget(&self) -> bool {
+        let to_phone = self.channel.is_some_and(|channel| channel.spec().address == AddressKind::Phone);
+        to_phone && self.tries == 0 && self.origin != Origin::System
     }
 
     pub fn is_call(&self) -> bool {

@@ -11,6 +11,13 @@ use crate::domain::{ContactId, Phone, TenantId, WhatsAppId};
 use crate::store::db::sql::{Row, Txn};
 use crate::store::error::StoreError;
 
+/// The customer with an address, as an expression. Its values are the tenant and the key, twice. One with a number comes
+/// before one without. Each half walks an index; with OR, PostgreSQL would need a bitmap of both.
+pub(in crate::store) const CUSTOMER_OF_KEY: &str = "(SELECT id FROM
+    (SELECT id, phone FROM contacts WHERE tenant_id = ? AND phone_key = ?
+     UNION ALL SELECT id, phone FROM contacts WHERE tenant_id = ? AND whatsapp_id = ?) AS known
+    ORDER BY phone DESC LIMIT 1)";
+
 /// The row of the customer with a WhatsApp id.
 pub(super) struct Known {
     contact: ContactId,

@@ -21,7 +21,7 @@ const MERGE: &str = " ON CONFLICT (id) DO UPDATE SET
   error_code = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.error_code ELSE messages.error_code END,
   status_rank = CASE WHEN excluded.status_rank > messages.status_rank THEN excluded.status_rank ELSE messages.status_rank END";
 
-/// The inbox's row of a send; `None` for an action that is no message.
+/// The inbox's row of a send; `None` for an action that is no message, or that this version cannot read.
 pub(in crate::store) fn row_of_send(
     send: &QueuedSend,
     status: &str,
@@ -30,7 +30,7 @@ pub(in crate::store) fn row_of_send(
     error_code: Option<i64>,
     at: Timestamp,
 ) -> Result<Option<[Value; message::TABLE.width()]>, StoreError> {
-    let Action::Send(message) = send.planned()? else { return Ok(None) };
+    let Ok(Action::Send(message)) = send.planned() else { return Ok(None) };
     let (body, extra) = match &message.body {
         SendBody::Text(text) => (text.clone(), "{}".to_owned()),
         SendBody::Call(call) => (call.summary(), "{}".to_owned()),

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use sea_orm::{FromQueryResult, Value};
 use uuid::Uuid;
 
-use super::events;
+use super::{events, ordering_keys};
 use crate::domain::{ActionId, Event, EventId, EventKind, NewTimer, TenantId, TimerId, Timestamp, abort};
 use crate::store::context::WriterContext;
 use crate::store::db::LIST_MAX;
@@ -89,6 +89,7 @@ pub(in crate::store) async fn hang_all(txn: &impl Txn, tenant: TenantId) -> Resu
 /// sends.
 pub(in crate::store) async fn end_subject(
     txn: &impl Txn,
+    context: &WriterContext,
     tenant: TenantId,
     subject: Uuid,
     reason: &str,
@@ -103,13 +104,12 @@ pub(in crate::store) async fn end_subject(
     txn.execute("DELETE FROM subject_timers WHERE tenant_id = ? AND subject_id = ?", of()).await?;
     txn.execute("DELETE FROM timers_set_aside WHERE tenant_id = ? AND subject_id = ?", of()).await?;
     let values = [vec![reason.into()], of()].concat();
-    txn.query(
-        "UPDATE actions SET state = 'blocked', reason = ? WHERE tenant_id = ? AND subject_id = ? AND state = 'planned'
-         RETURNING id",
-        values,
-        |row| Ok(ActionId::new(row.get(0)?)),
-    )
-    .await
+    let block = "UPDATE actions SET state = 'blocked', reason = ?
+         WHERE tenant_id = ? AND subject_id = ? AND state = 'planned' RETURNING id, lane";
+    let read = |row: &sql::Row| Ok((ActionId::new(row.get(0)?), row.get::<Option<String>>(1)?));
+    let (blocked, keys): (Vec<_>, Vec<_>) = txn.query(block, values, read).await?.into_iter().unzip();
+    ordering_keys::promote(txn, context, keys.into_iter().flatten()).await?;
+    Ok(blocked)
 }
 
 /// Rows of one page.
@@ -163,7 +163,7 @@ impl Store {
         let txn = begin(&self.write).await?;
         plan(&txn, &self.context, new).await?;
         Txn::commit(txn).await?;
-        self.context.timer_wake.committed();
+        self.context.committed();
         Ok(())
     }
 
@@ -181,7 +181,7 @@ impl Store {
         }
         abort::point("before-commit");
         Txn::commit(txn).await?;
-        self.context.timer_wake.committed();
+        self.context.committed();
         Ok(changed)
     }
 

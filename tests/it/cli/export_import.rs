@@ -101,6 +101,7 @@ async fn an_erased_customer_stands_in_no_byte_of_the_file() {
 #[test]
 fn old_data_is_removed_only_if_the_tenant_has_a_retention_period() {
     let folder = tempfile::tempdir().unwrap();
+    in_folder(folder.path(), &["migrate"]).ok();
     in_folder(folder.path(), &["tenant", "add", "sol"]).ok();
     let run_all = || in_folder(folder.path(), &["retention", "run"]).ok();
     assert!(run_all().contains("everything is kept"));

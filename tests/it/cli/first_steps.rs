@@ -121,6 +121,7 @@ fn the_help_of_tenant_set_shows_a_blueprint_that_there_is() {
     let (name, param) = ("hours", "text_es=Abrimos de 10 a 14 h.");
     assert!(help.contains(&format!("--enable {name} --param '{param}'")), "{help}");
     let set = ["tenant", "set", "demo", "--enable", name, "--param", param];
+    run(&mut command(folder.path(), &["migrate"])).ok();
     run(command(folder.path(), &set).env("RULES_DIR", rules)).ok();
 }
 

@@ -19,6 +19,7 @@ const AT_ONCE: usize = 8;
 /// A folder with a tenant, `sol`.
 fn folder() -> TempDir {
     let folder = TempDir::new().expect("a temporary folder can be made");
+    run(&mut command(folder.path(), &["migrate"])).ok();
     run(&mut command(folder.path(), &["tenant", "add", "sol"])).ok();
     folder
 }
@@ -34,6 +35,7 @@ fn all_templates_are_kept(folder: &TempDir, url: Option<&str>) {
         command.envs(url.map(|url| ("DATABASE_URL", url)));
         command
     };
+    run(&mut recado(&["migrate"])).ok();
     run(&mut recado(&["tenant", "add", "luna"])).ok();
     let templates: Vec<String> = (0..AT_ONCE).map(|n| format!("offer_{n}=HX{n:032x}")).collect();
     let set = |template: &String| {

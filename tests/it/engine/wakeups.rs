@@ -8,6 +8,7 @@ use axum::http::Request;
 use recado::domain::{Clock, Timestamp, TokenScope};
 use recado::emulators::twilio::{Fault, FaultKind};
 use recado::http::api::{hash_of_token, new_token};
+use recado::store::NewApiToken;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -69,7 +70,8 @@ async fn an_event_from_the_api_is_decided_at_once() {
     let demo = scene.inside.directory.now().by_slug("demo").expect("it is made").id;
     let token = new_token().expect("there is chance");
     let hash = hash_of_token(token.expose_secret());
-    scene.inside.store.add_api_token(demo, "shop", TokenScope::Full, &hash).await.expect("it can be kept");
+    let new = NewApiToken { name: "shop", scope: TokenScope::Full, hash: &hash, expires_at: None };
+    scene.inside.store.add_api_token(demo, new).await.expect("it can be kept");
     for (number, key) in [(10, None), (11, Some("k1")), (12, None)] {
         let body = json!({"kind": "order_shipped", "data": {"to": customer(number)}}).to_string();
         let mut request = Request::post("/api/v1/events").header("content-type", "application/json");

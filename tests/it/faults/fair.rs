@@ -16,6 +16,7 @@ use recado::domain::{Channel, Clock, Route, SendBody, SendQueue, Timestamp};
 use recado::emulators::twilio::CarrierConfig;
 use recado::store::Listed;
 use recado::tenants::{new_tenant, sealed_as};
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -149,7 +150,9 @@ async fn a_token_put_right_is_tried_at_once() {
     tokio::spawn(async move { performing.perform().await });
     plan(&inside, A.slug, 0..1).await;
     eventually(WITHIN, || async {
-        let (_, body) = inside.answer(Request::get("/ready").body(Body::empty()).expect("a path of ours")).await;
+        let token = inside.directory.key().operator_token();
+        let asked = Request::get("/ready").header("authorization", format!("Bearer {}", token.expose_secret()));
+        let (_, body) = inside.answer(asked.body(Body::empty()).expect("a path of ours")).await;
         let ready: serde_json::Value = serde_json::from_slice(&body).expect("it is JSON");
         if ready["paused_accounts"] == 1 { Ok(()) } else { Err(ready) }
     })

@@ -112,6 +112,7 @@ impl World {
             judge: Arc::new(|_, _| Gate::Pass),
             recent_within: MINUTE,
             stop_ends_calls: false,
+            has_budget: false,
         };
         let claims = self.inside.installation.store.writer().claim(request).await.expect("it can be claimed");
         claims.sends.into_iter().next().expect("one is due")

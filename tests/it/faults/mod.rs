@@ -3,6 +3,8 @@
 //! Runs are seeded. A failure names its seed, and `FAULT_SEED=<seed>` runs that one alone. `FAULT_SEEDS` sets the number of
 //! seeds of the crash tests.
 
+mod abuse;
+mod backlog;
 mod campaigns;
 mod crash;
 mod credentials;
@@ -19,6 +21,7 @@ mod late;
 mod other_program;
 mod outage;
 mod outbound;
+mod poison;
 mod provider;
 mod quiet;
 mod recut;
@@ -28,7 +31,10 @@ mod reconciliation;
 pub mod rig;
 mod rules;
 mod secrets;
+mod shrink;
 mod signing;
+mod silent;
+mod sockets;
 mod stop;
 mod tenants;
 mod timers;

@@ -8,7 +8,7 @@ use chrono_tz::{TZ_VARIANTS, Tz};
 use proptest::prelude::*;
 use recado::config::Limits;
 use recado::domain::{
-    Action, ActionId, Channel, Clock, EventId, Origin, Phone, Route, Send, SendBody, TenantId, Timestamp,
+    Action, ActionId, Channel, Clock, EventId, Origin, Phone, Route, Send, SendBody, SendLimits, TenantId, Timestamp,
 };
 use recado::engine::sending::gate::SendGate;
 use recado::engine::wakeups::Speed;
@@ -53,6 +53,7 @@ fn candidate(phone: &Phone, zone: Option<Tz>, origin: Origin, expires: Option<Ti
         first_try_at: None,
         tried_at: None,
         expires_at: expires,
+        ordering_key: None,
     };
     Candidate { send, facts: GateFacts { zone, ..GateFacts::default() } }
 }
@@ -70,7 +71,12 @@ fn gate() -> SendGate {
 fn judge(candidate: &Candidate, now: Timestamp, tenants: Tz) -> Gate {
     let installation: QuietRules = "+1=21:00-08:00, all=21:00-09:00".parse().expect("a constant");
     let tenant = QuietRules::default();
-    gate().judge(candidate, now, &Quiet { installation: &installation, tenant: &tenant, zone: tenants })
+    gate().judge(
+        candidate,
+        now,
+        &Quiet { installation: &installation, tenant: &tenant, zone: tenants },
+        &SendLimits::default(),
+    )
 }
 
 /// Whether it is day for the customer in every possible zone. It shares no code with the tested one.

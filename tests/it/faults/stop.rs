@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recado::domain::{Clock, Route, SendQueue, Timestamp};
+use recado::domain::{Clock, Route, SendLimits, SendQueue, Timestamp};
 use recado::engine::sending::circuit::AccountFailure;
 use recado::engine::wakeups::Speed;
 use recado::store::rows::action;
@@ -106,7 +106,12 @@ impl Race {
         let recent_within = gate.limits().loop_guard_window;
         let (none, zone) = (recado::time::QuietRules::default(), self.demo.zone);
         let judge: recado::store::Judge = Arc::new(move |candidate, now| {
-            gate.judge(candidate, now, &recado::time::Quiet { installation: &none, tenant: &none, zone })
+            gate.judge(
+                candidate,
+                now,
+                &recado::time::Quiet { installation: &none, tenant: &none, zone },
+                &SendLimits::default(),
+            )
         });
         let request = ClaimRequest {
             queue: SendQueue::new(self.demo.id, Route::Twilio),
@@ -115,6 +120,7 @@ impl Race {
             judge,
             recent_within,
             stop_ends_calls: false,
+            has_budget: false,
         };
         store.writer().claim(request).await.expect("it can be claimed").sends
     }

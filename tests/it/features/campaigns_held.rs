@@ -59,6 +59,7 @@ impl Scene {
             judge,
             recent_within: Duration::from_secs(600),
             stop_ends_calls: false,
+            has_budget: false,
         };
         self.inside.store.writer().claim(request).await.expect("it can be claimed").sends
     }
@@ -68,7 +69,7 @@ impl Scene {
         let (gate, directory) = (recado::app::gate(&self.inside.installation), self.inside.directory.clone());
         self.claim(Arc::new(move |candidate, now| {
             let tenant = directory.now().by_id(candidate.send.tenant).expect("it is there").clone();
-            gate.judge(candidate, now, &tenant.quiet(directory.platform()))
+            gate.judge(candidate, now, &tenant.quiet(directory.platform()), &tenant.settings.sends)
         }))
         .await
     }
@@ -95,6 +96,7 @@ impl Scene {
     async fn report_sent(&self, send: &QueuedSend) {
         let caller = Caller {
             tenant: self.campaign.tenant,
+            account: None,
             sid: format!("CA{}", send.id.uuid().simple()),
             direction: CallDirection::Out,
             peer: send.recipient.clone(),

@@ -117,6 +117,7 @@ impl Run {
             judge: Arc::new(|_, _| Gate::Pass),
             recent_within: Duration::from_secs(600),
             stop_ends_calls: false,
+            has_budget: false,
         };
         let claims = store.writer().claim(request).await.expect("it can be claimed");
         let now = self.clock.now();
@@ -182,6 +183,7 @@ fn sent(claimed: &Claimed) -> AttemptOutcome {
 fn report(campaign: &Campaign, action: ActionId, number: &str, status: CallStatus, at: Timestamp) -> CallReport {
     let caller = Caller {
         tenant: campaign.tenant,
+        account: None,
         sid: format!("CA{}", action.uuid().simple()),
         direction: CallDirection::Out,
         peer: number.to_owned(),

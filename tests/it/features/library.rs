@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{Method, Request};
 use recado::app;
 use recado::domain::{Clock, TenantId, Timestamp, TokenScope};
+use recado::store::NewApiToken;
 use recado::store::rows::event;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -54,7 +55,14 @@ impl Shop {
         let shop = Self { provider, inside, clock, token, said: 0, _loops: loops };
         shop.set("blueprints", blueprints).await;
         let hash = recado::http::api::hash_of_token(&shop.token);
-        shop.inside.store.add_api_token(shop.tenant(), "test", TokenScope::Full, &hash).await.expect("it can be added");
+        shop.inside
+            .store
+            .add_api_token(
+                shop.tenant(),
+                NewApiToken { name: "test", scope: TokenScope::Full, hash: &hash, expires_at: None },
+            )
+            .await
+            .expect("it can be added");
         shop
     }
 

@@ -306,3 +306,22 @@ async fn a_number_is_released_after_its_uses_are_listed() {
     assert_eq!((status, &released["was_active"]), (200, &json!(true)), "{released}");
     assert!(shop.at_provider(two).await.is_none());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buying_and_giving_back_does_not_go_round_the_budget() {
+    let shop = Shop::open("2").await;
+    for _ in 0..2 {
+        let number = shop.on_offer();
+        shop.run(&["buy", &number, "--yes"]).ok();
+        shop.run(&["release", &number, "--yes"]).ok();
+    }
+    assert!(shop.list().iter().all(|one| one["number"] == OURS), "it has none");
+    let number = shop.on_offer();
+    let says = ["has 0 numbers and has bought and given back 2 within 30 days", "counts for 30 days"];
+    shop.run(&["buy", &number, "--yes"]).fails(1, &says);
+    let (status, problem) = shop.ask(Verb::POST, "numbers", Some(json!({"number": number})), "").await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("over_budget")), "{problem}");
+    assert_eq!(shop.bought(), 2);
+    // A purchase that is refused counts for nothing.
+    assert!(shop.at_provider(&number).await.is_none());
+}

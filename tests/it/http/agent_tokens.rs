@@ -8,7 +8,7 @@ use crate::faults::rig::{self, Look};
 use crate::support::http_client;
 use crate::support::server::Server;
 use crate::voice::agents::Api;
-use crate::voice::caller::{ANA, options};
+use crate::voice::caller::{ANA, Caller, options};
 
 /// Calls a tool with a token and, unless it is empty, an idempotency key.
 async fn tool(api: &Api, token: &str, tool: &str, body: &Value, key: &str) -> Response {
@@ -27,10 +27,27 @@ async fn an_agents_token_opens_its_tools_and_nothing_else() {
     let made = run(&["tenant", "token", "add", "demo", "--name", "voice", "--scope", "agent", "--json"]).json();
     assert_eq!(made["scope"], "agent");
     let agent = made["token"].as_str().expect("a token");
+    let free =
+        run(&["tenant", "token", "add", "demo", "--name", "chat", "--scope", "agent_any_number", "--json"]).json();
+    let free = free["token"].as_str().expect("a token");
     let body = json!({"phone": ANA});
-    for token in [agent, &api.token] {
+    for token in [free, &api.token] {
         assert_eq!(tool(&api, token, "find_customer", &body, "").await.status(), 200);
     }
+    // Nobody is on the line yet, and then Ana is, and Ana alone.
+    let asked = async |phone: &str| {
+        let answer = tool(&api, agent, "find_customer", &json!({"phone": phone}), "").await;
+        let status = answer.status().as_u16();
+        (status, answer.json::<Value>().await.expect("JSON")["code"].as_str().map(str::to_owned))
+    };
+    let refused = (403, Some("not_on_the_line".to_owned()));
+    assert_eq!(asked(ANA).await, refused);
+    let ana = Caller::new(&api.server, 1);
+    ana.posts("/api/twilio/demo/answer", &[]).await;
+    assert_eq!(asked(ANA).await, (200, None));
+    assert_eq!(asked("+34600999777").await, refused);
+    ana.posts("/api/twilio/demo/status", &[("CallStatus", "completed")]).await;
+    assert_eq!(asked(ANA).await, refused, "the call is over");
     let everything = [
         (Method::GET, "customers"),
         (Method::GET, "messages"),
@@ -57,6 +74,7 @@ async fn an_agents_token_opens_its_tools_and_nothing_else() {
     let id = made["id"].as_str().expect("an id");
     run(&["tenant", "token", "revoke", "demo", id]).ok();
     assert_eq!(tool(&api, agent, "find_customer", &body, "").await.status(), 401);
+    assert_eq!(api.ask(free, Method::GET, "customers", None).await.0, 403);
 }
 
 #[tokio::test]

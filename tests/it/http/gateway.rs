@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use recado::domain::{Clock, TokenScope};
 use recado::http::api::{hash_of_token, new_token};
+use recado::store::NewApiToken;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -462,7 +463,12 @@ async fn a_message_of_the_api_wakes_the_queue_that_it_is_in() {
     let demo = inside.installation.directory.now().by_slug("demo").cloned().expect("it is made at the start");
     let token = new_token().expect("the machine has random bytes");
     let hash = hash_of_token(token.expose_secret());
-    inside.installation.store.add_api_token(demo.id, "test", TokenScope::Full, &hash).await.expect("it can be kept");
+    inside
+        .installation
+        .store
+        .add_api_token(demo.id, NewApiToken { name: "test", scope: TokenScope::Full, hash: &hash, expires_at: None })
+        .await
+        .expect("it can be kept");
     let performing = inside.pipeline.clone();
     tokio::spawn(async move { performing.perform().await });
     let body = json!({"channel": "sms", "to": INDIAN, "text": "namasté"}).to_string();

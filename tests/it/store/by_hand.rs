@@ -94,6 +94,7 @@ async fn claim(bench: &Bench, route: Route) -> Vec<Claimed> {
         judge: Arc::new(|_, _| Gate::Pass),
         recent_within: Duration::from_secs(600),
         stop_ends_calls: false,
+        has_budget: false,
     };
     bench.store.writer().claim(request).await.unwrap().sends
 }

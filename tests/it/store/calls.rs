@@ -27,6 +27,7 @@ fn dial() -> Step {
 pub fn caller(tenant: TenantId, sid: &str, from: &str, status: CallStatus) -> Caller {
     Caller {
         tenant,
+        account: Some("AC1".to_owned()),
         sid: sid.to_owned(),
         direction: CallDirection::In,
         peer: from.to_owned(),
@@ -146,6 +147,16 @@ async fn a_turn_is_stored_once_and_a_repeat_gets_its_answer() {
         assert_eq!(foreign, Reported::Foreign);
         assert_eq!(bench.store.call_page(bench.tenant, &all()).await.unwrap().len(), 1);
         assert!(other.store.call_page(other.tenant, &all()).await.unwrap().is_empty());
+        // Another account may sign any id: it takes nothing from this tenant.
+        let forged = NewTurn {
+            caller: Caller { account: Some("AC2".to_owned()), ..other.asked_in("CA1", "answer", "").caller },
+            ..other.asked_in("CA1", "answer", "")
+        };
+        assert!(matches!(other.store.writer().turn(forged).await.unwrap(), Turned::New { n: 1, .. }));
+        let own = bench.store.writer().turn(bench.asked_in("CA1", "after:1", "hola")).await.unwrap();
+        assert!(matches!(own, Turned::New { n: 2, .. }), "{own:?}");
+        assert_eq!(other.store.call_page(other.tenant, &all()).await.unwrap().len(), 1);
+        assert_eq!(bench.store.call_page(bench.tenant, &all()).await.unwrap().len(), 1);
     })
     .await;
 }
@@ -310,7 +321,7 @@ async fn a_leg_is_stored_once_and_only_moves_forward() {
         let other = bench.other().await;
         let foreign =
             other.store.report_leg(&other.leg_report("CA3", Some("CAleg"), CallStatus::Ringing)).await.unwrap();
-        assert_eq!(foreign, Reported::Foreign);
+        assert_eq!(foreign, Reported::Stale, "the tenant has no such call");
         assert!(other.store.call_legs(other.tenant, call).await.unwrap().is_empty() && legs(call).await.is_empty());
     })
     .await;

@@ -268,6 +268,7 @@ fn report(bench: &Bench, claimed: &Claimed, sid: &str, status: CallStatus) -> Ca
     let peer = claimed.send.recipient.clone();
     let caller = Caller {
         tenant: bench.tenant,
+        account: None,
         sid: sid.to_owned(),
         direction: CallDirection::Out,
         phone: Phone::parse(&peer).ok(),

@@ -33,6 +33,7 @@ impl Bench {
             judge: Arc::new(|_, _| Gate::Pass),
             recent_within: Duration::from_secs(600),
             stop_ends_calls,
+            has_budget: false,
         };
         self.store.writer().claim(request).await.expect("it can be claimed").sends
     }

@@ -16,6 +16,8 @@ mod keys;
 mod ledger;
 mod moves;
 mod number_keys;
+mod ordering_keys;
+pub mod plans;
 mod pending_cache;
 mod portable;
 mod questions;
@@ -24,6 +26,7 @@ mod retention;
 mod settle;
 mod talk;
 mod refusals;
+mod refused;
 mod tenants;
 mod timers;
 mod whatsapp_ids;
@@ -205,18 +208,36 @@ impl Bench {
         self.claim_if(Arc::new(|_, _| Gate::Pass)).await
     }
 
-    async fn claim_if(&self, judge: Judge) -> Vec<Claimed> {
-        // The planned times count up from now in microseconds, so that they have an order.
+    /// The same tenant by another process, whose clock is a little ahead.
+    async fn beside(url: &str, tenant: TenantId, seed: u64) -> Self {
+        let clock = Clock::simulated(START.plus(Duration::from_secs(seed)));
+        let ids = Arc::new(Ids::new(clock.clone(), Random::seeded(seed)));
+        let options = Options { url: url.into(), synchronous: Synchronous::Normal };
+        Self { store: Store::open(&options, clock, ids).await.expect("it can be opened twice"), tenant }
+    }
+
+    /// Claims once, and leaves what the gate has freed to the next claim.
+    async fn claim_once(&self, judge: Judge) -> Vec<Claimed> {
         self.store.clock().advance(Duration::from_millis(1));
-        let recent_within = Duration::from_secs(600);
-        let request = ClaimRequest {
+        self.store.writer().claim(self.claim_request(judge)).await.expect("it can be claimed").sends
+    }
+
+    fn claim_request(&self, judge: Judge) -> ClaimRequest {
+        ClaimRequest {
             queue: SendQueue::new(self.tenant, Route::Twilio),
             account_sid: ACCOUNT.to_owned(),
             limit: 100,
             judge,
-            recent_within,
+            recent_within: Duration::from_secs(600),
             stop_ends_calls: false,
-        };
+            has_budget: false,
+        }
+    }
+
+    async fn claim_if(&self, judge: Judge) -> Vec<Claimed> {
+        // The planned times count up from now in microseconds, so that they have an order.
+        self.store.clock().advance(Duration::from_millis(1));
+        let request = self.claim_request(judge);
         // The pipeline does the same: a send that the gate stopped frees its ordering key for the next one.
         loop {
             let claims = self.store.writer().claim(request.clone()).await.expect("it can be claimed");

@@ -24,12 +24,19 @@ pub struct ServerOptions {
     env: Vec<(String, String)>,
     files: Vec<(String, String)>,
     file_size_errors: bool,
+    descriptors_max: Option<usize>,
 }
 
 impl ServerOptions {
     /// Makes writes beyond the file size limit (`prlimit --fsize`) fail; otherwise they would end the process.
     pub fn file_size_errors(mut self) -> Self {
         self.file_size_errors = true;
+        self
+    }
+
+    /// Limits the number of files and sockets that it may open.
+    pub fn descriptors_max(mut self, max: usize) -> Self {
+        self.descriptors_max = Some(max);
         self
     }
 
@@ -99,12 +106,19 @@ impl Server {
         assert!(self.child.is_none(), "stop the server before it is started again");
         let log = self.open_log();
         let binary = env!("CARGO_BIN_EXE_recado");
-        let mut command = if self.options.file_size_errors {
-            let mut shell = Command::new("sh");
-            shell.args(["-c", "trap '' XFSZ; exec \"$0\" \"$@\"", binary]);
-            shell
-        } else {
+        let mut before = String::new();
+        if self.options.file_size_errors {
+            before += "trap '' XFSZ; ";
+        }
+        if let Some(max) = self.options.descriptors_max {
+            before += &format!("ulimit -n {max}; ");
+        }
+        let mut command = if before.is_empty() {
             Command::new(binary)
+        } else {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("{before}exec \"$0\" \"$@\""), binary]);
+            shell
         };
         let child = command
             .arg("serve")

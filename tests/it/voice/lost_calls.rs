@@ -94,6 +94,7 @@ impl Scene {
     async fn rings(&self, sid: &str) {
         let caller = Caller {
             tenant: self.tenant(),
+            account: None,
             sid: sid.to_owned(),
             direction: CallDirection::In,
             peer: ANA.to_owned(),
@@ -120,6 +121,7 @@ impl Scene {
             judge: Arc::new(|_, _| Gate::Pass),
             recent_within: SECOND,
             stop_ends_calls: false,
+            has_budget: false,
         };
         let store = &self.inside.store;
         let claimed = store.writer().claim(request).await.expect("it can be claimed").sends.remove(0);
@@ -204,6 +206,7 @@ async fn the_lost_end_of_any_call_is_requested_and_reported_as_by_its_callback()
     let busy = scene.call("CAbusy").await;
     let caller = Caller {
         tenant: scene.tenant(),
+        account: None,
         sid: busy.sid,
         direction: CallDirection::Out,
         phone: None,

@@ -151,10 +151,10 @@ async fn a_live_conversation_goes_both_ways_and_ends_with_the_call() {
     .await;
     let log = scene.server.log();
     for line in [
-        "a call asks what to say",
-        "a call is connected to a live conversation",
-        "a conversation started",
-        "a conversation ended",
+        "Twilio: a call asks what to say",
+        "Twilio: a call is connected to a live conversation by WebSocket",
+        "ElevenLabs: a conversation started",
+        "ElevenLabs: a conversation ended",
     ] {
         assert!(log.contains(line), "'{line}' is not in the log: {log}");
     }

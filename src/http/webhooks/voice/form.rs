@@ -28,6 +28,7 @@ pub fn caller(tenant: &Tenant, params: &Params, action: Option<ActionId>) -> Res
     };
     Ok(Caller {
         tenant: tenant.id,
+        account: Some(tenant.account.sid.clone()),
         sid: request.call_sid,
         direction,
         phone: Phone::parse(&peer).ok(),

@@ -66,8 +66,9 @@ fn verified(state: &AppState, slug: Option<&str>, webhook: &mut Webhook) -> Resu
         Some(slug) => snapshot
             .by_slug(slug)
             .cloned()
-            .ok_or_else(|| WebhookRejection::unknown_tenant(format!("no tenant has the slug '{slug}'")))?,
-        None => by_content(&snapshot, &webhook.params)?,
+            .ok_or_else(|| webhook.refuse_unknown(state, format!("no tenant has the slug '{slug}'")))?,
+        None => by_content(&snapshot, &webhook.params)
+            .map_err(|rejection| webhook.refuse_unknown(state, rejection.cause().to_owned()))?,
     };
     webhook.verify(state, &tenant, FormKind::Call).map_err(|rejection| rejection.of(tenant.id))?;
     Ok(tenant)

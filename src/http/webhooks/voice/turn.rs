@@ -129,7 +129,7 @@ async fn turn(
     let caller = form::caller(&tenant, &webhook.params, action).map_err(|rejection| rejection.of(tenant.id))?;
     let (kind, key, has_input) = which(caller.direction);
     let (from, to) = caller.direction.ends(&caller.peer, &caller.number);
-    tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(from), to = %mask(to), kind = %kind, "a call asks what to say");
+    tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(from), to = %mask(to), kind = %kind, "Twilio: a call asks what to say");
     let data = if has_input { form::call_data(&webhook.params) } else { CallData::default() };
     if !data.dropped.is_empty() {
         tracing::warn!(tenant = %tenant.slug, call = %caller.sid, fields = ?data.dropped, "fields of a call that were not usable");

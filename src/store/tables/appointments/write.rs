@@ -283,7 +283,7 @@ pub(super) async fn change_as(
     }
     if change.ends_plans() {
         let reason = format!("{ENDED} {}", change.done().replace('_', "-"));
-        let blocked = timers::end_subject(txn, order.tenant, order.id.uuid(), &reason).await?;
+        let blocked = timers::end_subject(txn, context, order.tenant, order.id.uuid(), &reason).await?;
         let unsent: Vec<_> = blocked.into_iter().map(|action| (action, reason.clone())).collect();
         questions::never_sent(txn, context, &unsent).await?;
     }

@@ -31,7 +31,9 @@ use crate::store::tables::actions::QueuedSend;
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub tenant: TenantId,
-    /// The provider's id (`CA…`).
+    /// The provider's account (`AC…`), which several tenants may share; `None` where it is not known.
+    pub account: Option<String>,
+    /// The provider's id (`CA…`). It is unique within its account: another account could sign any.
     pub sid: String,
     pub direction: CallDirection,
     /// The customer's number, as the provider gave it.
@@ -120,15 +122,21 @@ pub(in crate::store) fn data_of(known: &CallRow, data: CallData) -> Result<serde
 static INSERT: LazyLock<String> = LazyLock::new(|| call::TABLE.insert());
 static INSERT_TURNS: LazyLock<String> = LazyLock::new(|| call_turn::TABLE.insert());
 
-/// Finds the call of the provider's id, or stores it with its customer.
+/// Finds the call of the provider's id, or stores it with its customer. The call of another tenant is found only if it
+/// came through the same account.
 pub(in crate::store) async fn find_or_make(
     txn: &impl Txn,
     context: &WriterContext,
     caller: &Caller,
     at: Timestamp,
 ) -> Result<CallRow, StoreError> {
-    let text = format!("{KNOWN} WHERE provider_sid = ?");
-    let found = txn.query(&text, vec![caller.sid.clone().into()], read).await?;
+    let text = format!(
+        "{KNOWN} WHERE provider_sid = ? AND (tenant_id = ? OR account_sid = ?)
+         ORDER BY CASE WHEN tenant_id = ? THEN 0 ELSE 1 END LIMIT 1"
+    );
+    let tenant = caller.tenant.uuid();
+    let values = vec![caller.sid.clone().into(), tenant.into(), caller.account.clone().into(), tenant.into()];
+    let found = txn.query(&text, values, read).await?;
     if let Some(known) = found.into_iter().next() {
         return Ok(known);
     }
@@ -153,6 +161,7 @@ pub(in crate::store) async fn find_or_make(
         answered_by: caller.answered_by.clone(),
         state: serde_json::to_string(&state).map_err(StoreError::json)?,
         started: at,
+        account: caller.account.as_deref(),
     };
     txn.rows(&INSERT, call::TABLE.width(), Cut::Exact, call::new_row(row).to_vec()).await?;
     Ok(CallRow {
@@ -189,6 +198,7 @@ pub(in crate::store) async fn begun(
 ) -> Result<(), StoreError> {
     let caller = Caller {
         tenant: send.tenant,
+        account: None,
         sid: sid.to_owned(),
         direction: CallDirection::Out,
         phone: Phone::parse(&send.recipient).ok(),
@@ -199,8 +209,11 @@ pub(in crate::store) async fn begun(
         answered_by: None,
     };
     let known = find_or_make(txn, context, &caller, context.clock.now()).await?;
-    let set = "UPDATE calls SET action_id = coalesce(action_id, ?) WHERE id = ? AND tenant_id = ?";
-    let values = vec![send.id.uuid().into(), known.id.uuid().into(), send.tenant.uuid().into()];
+    let set = "UPDATE calls SET action_id = coalesce(action_id, ?), account_sid = coalesce(account_sid,
+          (SELECT a.account_sid FROM actions a WHERE a.id = ? AND a.tenant_id = calls.tenant_id))
+        WHERE id = ? AND tenant_id = ?";
+    let id = send.id.uuid();
+    let values = vec![id.into(), id.into(), known.id.uuid().into(), send.tenant.uuid().into()];
     txn.execute(set, values).await?;
     Ok(())
 }

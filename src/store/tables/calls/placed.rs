@@ -1,15 +1,17 @@
 //! Outbound calls: the provider's reports and the actions that began the calls.
 
 use crate::domain::{Action, ActionState, CallBody, CallStatus, DeliveryStatus, SendBody, Timestamp};
+use crate::store::context::WriterContext;
 use crate::store::db::sql::Txn;
 use crate::store::error::StoreError;
 use crate::store::tables::calls::{CallRow, Caller};
-use crate::store::tables::{actions, messages};
+use crate::store::tables::{actions, messages, ordering_keys};
 
 /// Joins a call to its action, if the tenant has that action, and stores the call's status in the ledger and the inbox.
 /// Gives the body of the action.
 pub(in crate::store) async fn join(
     txn: &impl Txn,
+    context: &WriterContext,
     known: &mut CallRow,
     caller: &Caller,
     error_code: Option<i64>,
@@ -36,6 +38,7 @@ pub(in crate::store) async fn join(
             vec![caller.sid.clone().into(), action.uuid().into(), known.tenant.uuid().into()],
         )
         .await?;
+        ordering_keys::promote(txn, context, send.ordering_key.clone()).await?;
     }
     Ok(Some(body.clone()))
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::call_events::{missed_by_silence, new_event};
 use super::{KNOWN, insert_turns, lines, read};
 use crate::domain::event::{CallData, TranscriptLine};
-use crate::domain::{ActionId, CallDirection, CallFacts, CallId, EventId, EventKind, Step, TenantId, Timestamp};
+use crate::domain::{ActionId, CallDirection, CallFacts, CallId, EventId, EventKind, Phone, Step, TenantId, Timestamp};
 use crate::store::db::sql;
 use crate::store::db::sql::Row;
 use crate::store::db::sql::begin;
@@ -79,6 +79,13 @@ impl Store {
             })
         };
         sql::query(&self.read, text, values).await?.iter().map(open).collect()
+    }
+
+    /// Whether a call with this customer is in progress.
+    pub async fn has_open_call(&self, tenant: TenantId, peer: &Phone) -> Result<bool, StoreError> {
+        let text = "SELECT 1 FROM calls WHERE tenant_id = ? AND peer_key = ? AND ended_us IS NULL LIMIT 1";
+        let row = sql::query_one(&self.read, text, vec![tenant.uuid().into(), peer.key().into()]).await?;
+        Ok(row.is_some())
     }
 
     /// Finds a call by the provider's id.

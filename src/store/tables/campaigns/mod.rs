@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 pub use members::{EndedTry, ListedMember, MEMBERS_MAX, Member, MemberEnd, NewMember, NewTry};
 
-use super::events;
-use crate::domain::{CampaignId, CampaignState, Channel, Event, EventKind, MemberState, TenantId};
+use super::{events, ordering_keys};
+use crate::domain::{CampaignId, CampaignState, Event, EventKind, MemberState, TenantId};
 use crate::store::db::sql;
 use crate::store::db::sql::{Cut, Txn, begin};
 use crate::store::error::StoreError;
@@ -22,7 +22,7 @@ pub use crate::store::rows::campaign::{Campaign, NAME_CHARS, is_name};
 /// The most campaigns of one tenant.
 pub const CAMPAIGNS_MAX: i64 = 1_000;
 
-/// The statistics of a campaign, counted from the rows. Each member and each call counts once, even if the provider
+/// The statistics of a campaign. Each member and each call counts once, even if the provider
 /// repeats its reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Statistics {
@@ -171,54 +171,82 @@ impl Store {
         }
         if matches!(to, CampaignState::Paused | CampaignState::Cancelled) {
             let withdraw = "UPDATE actions SET state = 'blocked', reason = ? WHERE tenant_id = ? AND event_id = ?
-                AND (state = 'planned' OR (state = 'held' AND tries = 0)) RETURNING id";
+                AND (state = 'planned' OR (state = 'held' AND tries = 0)) RETURNING id, lane";
             let why = format!("the campaign is {to}");
             let rows = sql::query(&txn, withdraw, vec![why.into(), tenant.into(), id.into()]).await?;
+            let mut keys = Vec::new();
             for row in rows {
                 let action: Uuid = row.try_get_by_index(0)?;
+                keys.extend(row.try_get_by_index::<Option<String>>(1)?);
                 let back = "UPDATE campaign_members SET state = 'waiting', tries = tries - 1, action_id = NULL
                     WHERE campaign_id = ? AND tenant_id = ? AND action_id = ? AND state = 'trying'";
                 sql::execute(&txn, back, vec![id.into(), tenant.into(), action.into()]).await?;
             }
+            ordering_keys::promote(&txn, &self.context, keys).await?;
         }
         txn.commit().await?;
+        self.context.committed();
         Ok(true)
     }
 
-    /// Counts the statistics of a campaign as they are now.
+    /// Reads the statistics of a campaign from its counters, which triggers keep: see `m0023_limits_sqlite.sql`.
     pub async fn campaign_statistics(&self, campaign: &Campaign) -> Result<Statistics, StoreError> {
-        let of = || vec![campaign.id.uuid().into(), campaign.tenant.uuid().into()];
+        let text = "SELECT n.kind, n.name, n.rows_n, n.sum_n FROM campaign_counts n
+            JOIN campaigns c ON c.id = n.campaign_id AND c.tenant_id = ? WHERE n.campaign_id = ? AND n.rows_n > 0";
+        let values = vec![campaign.tenant.uuid().into(), campaign.id.uuid().into()];
         let mut statistics = Statistics::default();
-        let members = "SELECT state, coalesce(outcome, ''), count(*), coalesce(sum(tries), 0) FROM campaign_members
-            WHERE campaign_id = ? AND tenant_id = ? GROUP BY state, outcome";
-        for row in sql::query(&self.read, members, of()).await? {
-            let (state, outcome): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-            let (count, tries): (i64, i64) = (row.try_get_by_index(2)?, row.try_get_by_index(3)?);
-            statistics.members += count;
-            statistics.tries += tries;
-            match state.as_str() {
-                state if state == MemberState::Waiting.as_str() => statistics.waiting += count,
-                state if state == MemberState::Trying.as_str() => statistics.trying += count,
-                _ => {
-                    statistics.done += count;
-                    *statistics.outcomes.entry(outcome).or_default() += count;
-                }
-            }
-        }
-        let calls = "SELECT k.status, count(*), coalesce(sum(k.duration_s), 0) FROM actions a
-            JOIN calls k ON k.action_id = a.id WHERE a.event_id = ? AND a.tenant_id = ? GROUP BY k.status";
-        for row in sql::query(&self.read, calls, of()).await? {
-            statistics.calls.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
-            statistics.talked_s += row.try_get_by_index::<i64>(2)?;
-        }
-        let messages = format!(
-            "SELECT m.status, count(*) FROM actions a JOIN messages m ON m.id = a.id
-            WHERE a.event_id = ? AND a.tenant_id = ? AND a.channel <> '{}' GROUP BY m.status",
-            Channel::Voice
-        );
-        for row in sql::query(&self.read, &messages, of()).await? {
-            statistics.messages.insert(row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+        for row in sql::query(&self.read, text, values).await? {
+            let (kind, name): (String, String) = (row.try_get_by_index(0)?, row.try_get_by_index(1)?);
+            statistics.add(&kind, name, row.try_get_by_index(2)?, row.try_get_by_index(3)?);
         }
         Ok(statistics)
     }
+}
+
+impl Statistics {
+    /// Adds a counter: `count` calls, messages, or members in the state `kind`; `sum` is of their seconds or tries.
+    fn add(&mut self, kind: &str, name: String, count: i64, sum: i64) {
+        match kind {
+            "call" => {
+                self.calls.insert(name, count);
+                self.talked_s += sum;
+                return;
+            }
+            "message" => {
+                self.messages.insert(name, count);
+                return;
+            }
+            state if state == MemberState::Waiting.as_str() => self.waiting += count,
+            state if state == MemberState::Trying.as_str() => self.trying += count,
+            _ => {
+                self.done += count;
+                *self.outcomes.entry(name).or_default() += count;
+            }
+        }
+        self.members += count;
+        self.tries += sum;
+    }
+}
+
+/// Counts the campaigns of a tenant anew. The triggers miss rows that come before those that they belong to, as in an
+/// import.
+pub(in crate::store) async fn recount(db: &impl sea_orm::ConnectionTrait, tenant: TenantId) -> Result<(), StoreError> {
+    let tenant = tenant.uuid();
+    let of_tenant = "SELECT id FROM campaigns WHERE tenant_id = ?";
+    sql::execute(db, &format!("DELETE FROM campaign_counts WHERE campaign_id IN ({of_tenant})"), vec![tenant.into()])
+        .await?;
+    let insert = "INSERT INTO campaign_counts (campaign_id, kind, name, rows_n, sum_n)";
+    for counted in [
+        "SELECT campaign_id, state, coalesce(outcome, ''), count(*), coalesce(sum(tries), 0)
+         FROM campaign_members WHERE tenant_id = ? GROUP BY campaign_id, state, coalesce(outcome, '')",
+        "SELECT c.id, 'call', k.status, count(*), coalesce(sum(k.duration_s), 0) FROM campaigns c
+         JOIN actions a ON a.event_id = c.id JOIN calls k ON k.action_id = a.id
+         WHERE c.tenant_id = ? GROUP BY c.id, k.status",
+        "SELECT c.id, 'message', m.status, count(*), 0 FROM campaigns c
+         JOIN actions a ON a.event_id = c.id JOIN messages m ON m.id = a.id
+         WHERE c.tenant_id = ? AND m.channel <> 'voice' GROUP BY c.id, m.status",
+    ] {
+        sql::execute(db, &format!("{insert} {counted}"), vec![tenant.into()]).await?;
+    }
+    Ok(())
 }

@@ -172,8 +172,13 @@ async fn seeded(seed: u64) -> Run {
             if number < CUSTOMERS - LEFT_ALONE {
                 effects.push(Effect::Tag { tag: "met".to_owned() });
             }
-            let change =
-                CustomerChange { event: store.ids().next(), tenant: id, by: "api", effects, do_not_call: None };
+            let change = CustomerChange {
+                event: store.ids().next(),
+                tenant: id,
+                by: "api".to_owned(),
+                effects,
+                do_not_call: None,
+            };
             store.add_customer(&phone, change).await.expect("it can be written").expect("it is new");
             customers.push(phone);
         }
@@ -355,7 +360,7 @@ impl Run {
         let change = CustomerChange {
             event: store.ids().next(),
             tenant: business.id,
-            by: "api",
+            by: "api".to_owned(),
             effects: vec![effect],
             do_not_call: None,
         };

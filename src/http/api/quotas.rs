@@ -35,14 +35,14 @@ const RETRY_IMPORT_AFTER: Duration = Duration::from_secs(10);
 /// The requests that run or wait. Voice agents have places of their own: a caller waits for them.
 #[derive(Debug, Default)]
 pub struct Quotas {
-    lanes: Mutex<HashMap<Key, Lane>>,
+    shares: Mutex<HashMap<Key, Share>>,
     importing: Mutex<HashSet<TenantId>>,
 }
 
 type Key = (TenantId, bool);
 
 #[derive(Debug)]
-struct Lane {
+struct Share {
     running: Arc<Semaphore>,
     /// Requests that run or wait, by token.
     open: HashMap<Uuid, usize>,
@@ -99,17 +99,17 @@ impl Quotas {
     }
 
     fn take_place(self: &Arc<Self>, key: Key, token: Uuid) -> Result<(Place, Arc<Semaphore>), Problem> {
-        let mut lanes = self.lanes.lock();
-        let new = || Lane { running: Arc::new(Semaphore::new(RUNNING_MAX)), open: HashMap::new() };
-        let lane = lanes.entry(key).or_insert_with(new);
-        if lane.open.get(&token).is_some_and(|open| *open >= TOKEN_OPEN_MAX) {
+        let mut shares = self.shares.lock();
+        let new = || Share { running: Arc::new(Semaphore::new(RUNNING_MAX)), open: HashMap::new() };
+        let share = shares.entry(key).or_insert_with(new);
+        if share.open.get(&token).is_some_and(|open| *open >= TOKEN_OPEN_MAX) {
             return Err(too_many(&format!("a token has at most {TOKEN_OPEN_MAX} requests open at a time")));
         }
-        if lane.open.values().sum::<usize>() >= TENANT_OPEN_MAX {
+        if share.open.values().sum::<usize>() >= TENANT_OPEN_MAX {
             return Err(too_many(&format!("a business has at most {TENANT_OPEN_MAX} requests open at a time")));
         }
-        *lane.open.entry(token).or_default() += 1;
-        Ok((Place { quotas: self.clone(), key, token, turn: None }, lane.running.clone()))
+        *share.open.entry(token).or_default() += 1;
+        Ok((Place { quotas: self.clone(), key, token, turn: None }, share.running.clone()))
     }
 }
 
@@ -128,18 +128,18 @@ impl Drop for Import {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        // The turn goes first: who waits for it has the lane's semaphore, even where the lane goes.
+        // The turn goes first: who waits for it has the share's semaphore, even where the share goes.
         self.turn = None;
-        let mut lanes = self.quotas.lanes.lock();
-        let Some(lane) = lanes.get_mut(&self.key) else { return };
-        if let Some(open) = lane.open.get_mut(&self.token) {
+        let mut shares = self.quotas.shares.lock();
+        let Some(share) = shares.get_mut(&self.key) else { return };
+        if let Some(open) = share.open.get_mut(&self.token) {
             *open -= 1;
             if *open == 0 {
-                lane.open.remove(&self.token);
+                share.open.remove(&self.token);
             }
         }
-        if lane.open.is_empty() {
-            lanes.remove(&self.key);
+        if share.open.is_empty() {
+            shares.remove(&self.key);
         }
     }
 }
@@ -176,7 +176,7 @@ mod tests {
         running.pop();
         assert!(enter(&quotas, 1, TokenScope::Full, 2).await.is_ok());
         drop(running);
-        assert!(quotas.lanes.lock().is_empty(), "nothing is kept");
+        assert!(quotas.shares.lock().is_empty(), "nothing is kept");
     }
 
     #[tokio::test]
@@ -193,7 +193,7 @@ mod tests {
         }
         assert_eq!(quotas.take_place(key, id(3)).map(drop).unwrap_err().status(), 429);
         drop(open);
-        assert!(quotas.lanes.lock().is_empty());
+        assert!(quotas.shares.lock().is_empty());
     }
 
     #[test]

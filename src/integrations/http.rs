@@ -35,6 +35,16 @@ pub fn client_connecting_within(limit: Duration) -> Result<reqwest::Client, Clie
     Ok(builder().connect_timeout(limit).build()?)
 }
 
+/// Creates a client that uses the proxies of the environment for plain HTTP, too, as other programs of this machine do. It is
+/// for requests that hold nothing secret.
+pub fn client_through_proxies() -> Result<reqwest::Client, ClientError> {
+    let names = ["HTTP_PROXY", "http_proxy"];
+    let url = names.into_iter().find_map(|name| std::env::var(name).ok().filter(|url| !url.is_empty()));
+    let proxy = url.and_then(|url| reqwest::Proxy::http(url).ok());
+    let proxy = proxy.map(|proxy| proxy.no_proxy(reqwest::NoProxy::from_env()));
+    Ok(proxy.into_iter().fold(builder(), reqwest::ClientBuilder::proxy).build()?)
+}
+
 /// The settings of every client.
 pub fn builder() -> reqwest::ClientBuilder {
     install_tls();

@@ -143,8 +143,6 @@ mod tests {
         for subject in [word.to_owned(), format!("Re: {word}"), format!("{word} día"), "==?utf-8?Q?x?=".to_owned()] {
             let text = text(&Mail { subject, from: from.clone(), ..mail() });
             let headers = text.split("\r\n\r\n").next().unwrap();
-            let ours = |line: &&str| line.contains("=?") && line.contains("WW91ciBiYW5r");
-            assert_eq!(headers.lines().find(ours), None, "{headers}");
             assert!(!headers.contains("=?utf-8?B?WW91") && !headers.contains("=?utf-8?Q?x?="), "{headers}");
         }
     }

@@ -6,8 +6,10 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::Deserialize;
 
+use super::server::ask;
 use super::{Check, Doctor, Finding};
 use crate::config::{is_loopback_url, url_of_listener};
+use crate::integrations::http;
 
 const RESOLVE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -57,7 +59,10 @@ impl Doctor<'_> {
                 Err(_) => Finding::warning(Check::AppUrl, app_url, "no server answers there").remedy("recado serve"),
             };
         }
-        let there = self.own::<Health>(&format!("{app_url}/health"), None).await;
+        let there = match http::client_through_proxies() {
+            Ok(http) => ask::<Health>(&http, &format!("{app_url}/health"), None).await,
+            Err(error) => Err(error.to_string()),
+        };
         match (here, there) {
             (Ok(here), Ok(there)) if here.instance == there.instance => {
                 let says = "this server answers there; how it looks from outside cannot be told from here";

@@ -102,25 +102,33 @@ impl Doctor<'_> {
 
     /// Asks our own server for JSON, whatever the status. The token goes to our own address only.
     pub(super) async fn own<T: DeserializeOwned>(&self, url: &str, token: Option<SecretString>) -> Result<T, String> {
-        let answer = async {
-            let request = self.http.get(url);
-            let request = match &token {
-                Some(token) => request.bearer_auth(token.expose_secret()),
-                None => request,
-            };
-            let mut response = request.send().await.map_err(http::describe)?;
-            if response.status().is_redirection() {
-                let to =
-                    response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("another address");
-                return Err(format!("it redirects to {to}"));
-            }
-            let body = http::read_body(&mut response, OWN_ANSWER_MAX_BYTES).await.map_err(|error| error.to_string())?;
-            let status = response.status().as_u16();
-            serde_json::from_slice(&body).map_err(|_| format!("HTTP {status}, and not what Recado says there"))
+        ask(self.http, url, token).await
+    }
+}
+
+/// Asks a server for JSON, whatever the status.
+pub(super) async fn ask<T: DeserializeOwned>(
+    http: &reqwest::Client,
+    url: &str,
+    token: Option<SecretString>,
+) -> Result<T, String> {
+    let answer = async {
+        let request = http.get(url);
+        let request = match &token {
+            Some(token) => request.bearer_auth(token.expose_secret()),
+            None => request,
         };
-        match tokio::time::timeout(OWN_SERVER_WITHIN, answer).await {
-            Ok(answer) => answer,
-            Err(_) => Err(format!("no answer within {} s", OWN_SERVER_WITHIN.as_secs())),
+        let mut response = request.send().await.map_err(http::describe)?;
+        if response.status().is_redirection() {
+            let to = response.headers().get("location").and_then(|to| to.to_str().ok()).unwrap_or("another address");
+            return Err(format!("it redirects to {to}"));
         }
+        let body = http::read_body(&mut response, OWN_ANSWER_MAX_BYTES).await.map_err(|error| error.to_string())?;
+        let status = response.status().as_u16();
+        serde_json::from_slice(&body).map_err(|_| format!("HTTP {status}, and not what Recado says there"))
+    };
+    match tokio::time::timeout(OWN_SERVER_WITHIN, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(format!("no answer within {} s", OWN_SERVER_WITHIN.as_secs())),
     }
 }

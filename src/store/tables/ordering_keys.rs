@@ -50,7 +50,7 @@ fn promote_statement(lock: &str) -> String {
         "UPDATE actions SET head = true FROM (VALUES {{rows}}) AS v
          WHERE actions.id = (SELECT b.id FROM actions b WHERE b.lane = v.column1 AND NOT b.head AND {b}
              ORDER BY b.planned_us, b.id LIMIT 1{lock})
-           AND NOT EXISTS (SELECT 1 FROM actions h WHERE h.lane = v.column1 AND h.head AND {h}) RETURNING v.column1"
+           AND NOT EXISTS (SELECT 1 FROM actions h WHERE h.lane = v.column1 AND h.head AND {h}) RETURNING actions.lane"
     )
 }
 

@@ -125,7 +125,7 @@ async fn the_notes_of_a_call_are_shown_with_the_call_and_with_the_customer() {
 
     // A program adds one; a repeat of the request adds no other.
     let (status, made) = api.post(&format!("customers/{customer}/notes"), &json!({"text": "paid"})).await;
-    assert_eq!((status, &made["new"], &made["by"]), (201, &json!("paid"), &json!("api")));
+    assert_eq!((status, &made["new"], &made["by"]), (201, &json!("paid"), &json!("api: test")));
     let nobody = uuid::Uuid::nil();
     assert_eq!(api.post(&format!("customers/{nobody}/notes"), &json!({"text": "x"})).await.0, 404);
     assert_eq!(api.post(&format!("customers/{customer}/notes"), &json!({"text": " "})).await.0, 422);

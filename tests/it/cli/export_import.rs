@@ -33,6 +33,8 @@ async fn a_tenant_moves_with_all_but_its_token() {
 
     let elsewhere = tempfile::tempdir().unwrap();
     let file = file.to_str().unwrap();
+    in_folder(elsewhere.path(), &["import", file]).fails(1, &["recado migrate"]);
+    in_folder(elsewhere.path(), &["migrate"]).ok();
     in_folder(elsewhere.path(), &["import", file, "--dry-run"]).ok();
     let said = in_folder(elsewhere.path(), &["import", file]).ok();
     assert!(said.contains("tenant set sol --account-sid ACaaaa"), "{said}");

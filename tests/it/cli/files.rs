@@ -9,6 +9,7 @@ use super::{command, run};
 fn imported(name: &str, bytes: &[u8], settings: &[&str]) -> (Value, Vec<Value>) {
     let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
     std::fs::write(folder.path().join(name), bytes).expect("a file can be written");
+    run(&mut command(folder.path(), &["migrate"])).ok();
     if !settings.is_empty() {
         run(&mut command(folder.path(), &[&["tenant", "set", "demo"], settings].concat())).ok();
     }
@@ -122,6 +123,7 @@ fn a_refused_row_is_named_by_the_line_that_an_editor_shows() {
 fn numbers_are_read_in_any_spelling_on_the_command_line() {
     let folder = tempfile::TempDir::new().expect("a temporary folder can be made");
     let recado = |args: &[&str]| run(&mut command(folder.path(), args));
+    recado(&["migrate"]).ok();
     for spelling in
         ["+44 (0)7911 123456", "0044 7911 123456", "+44\u{a0}07911\u{2011}123456", "tel:+44-7911-123456;ext=1"]
     {

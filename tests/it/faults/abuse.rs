@@ -66,7 +66,7 @@ async fn a_token_without_measure_is_told_to_wait_and_others_are_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_exceeds_the_budget_waits_with_its_reason_and_is_foreseen_so() {
     let provider = Provider::start(1).await;
-    let mut server = Server::prepare(rig::options(&provider.url));
+    let mut server = rig::migrated(rig::options(&provider.url));
     let run = |server: &Server, args: &[&str]| cli::run(&mut recado(server, args));
     let set = ["tenant", "set", "demo", "--sends-per-day", "3", "--countries", "ES,PT"];
     let shown = run(&server, &set).ok();

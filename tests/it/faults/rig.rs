@@ -200,6 +200,13 @@ pub fn settings(api_base: &str) -> Vec<(&'static str, String)> {
     .into()
 }
 
+/// A server that has not been started, with a database.
+pub fn migrated(options: ServerOptions) -> Server {
+    let server = Server::prepare(options);
+    cli::run(&mut recado(&server, &["migrate"])).ok();
+    server
+}
+
 /// A user's command beside such a server, in its folder and with its settings.
 pub fn recado(server: &Server, args: &[&str]) -> Command {
     let mut command = cli::command(server.folder(), args);

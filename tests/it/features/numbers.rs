@@ -319,7 +319,7 @@ async fn buying_and_giving_back_does_not_go_round_the_budget() {
     let number = shop.on_offer();
     let says = ["has 0 numbers and has bought and given back 2 within 30 days", "counts for 30 days"];
     shop.run(&["buy", &number, "--yes"]).fails(1, &says);
-    let (status, problem) = shop.ask(Verb::POST, "numbers", Some(json!({"number": number})), "").await;
+    let (status, problem) = shop.ask(Verb::POST, "numbers", Some(json!({"number": number, "confirm": true})), "").await;
     assert_eq!((status, problem["code"].as_str()), (409, Some("over_budget")), "{problem}");
     assert_eq!(shop.bought(), 2);
     // A purchase that is refused counts for nothing.

@@ -79,7 +79,7 @@ async fn an_agents_token_opens_its_tools_and_nothing_else() {
 
 #[tokio::test]
 async fn a_tool_that_writes_does_so_once_a_key() {
-    let mut server = Server::prepare(options(""));
+    let mut server = rig::migrated(options(""));
     let run = |args: &[&str]| cli::run(&mut rig::recado(&server, args)).ok();
     run(&["tenant", "set", "demo", "--hours", "mon-sun 00:00-24:00"]);
     run(&["services", "add", "cut", "--minutes", "30"]);

@@ -1,7 +1,8 @@
 //! Recurrence rules against the crate `rrule`: thousands of rules with every part that both read alike.
 //!
 //! Not compared is what `rrule` refuses or computes otherwise than RFC 5545: BYSETPOS in the week of the start, of which it
-//! sees only the rest; BYWEEKNO without BYDAY, for which it takes the whole week; and ordinal and plain days together.
+//! sees only the rest; BYWEEKNO without BYDAY, for which it takes the whole week; ordinal and plain days together; and days
+//! or months that rules by the hour or finer leave out, behind which it loses hours of the first day.
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use recado::domain::clock::Random;
@@ -59,14 +60,15 @@ impl Generator {
         if self.often(3) {
             parts.push(format!("WKST={}", self.pick(&["SU", "TU", "SA"])));
         }
-        if self.often(3) {
+        let finer = matches!(frequency, "HOURLY" | "MINUTELY" | "SECONDLY");
+        if !finer && self.often(3) {
             parts.push(format!("BYMONTH={}", self.numbers(12, false)));
             chooses = true;
         }
         if frequency == "YEARLY" && self.often(4) {
             parts.push(format!("BYWEEKNO={};BYDAY={}", self.numbers(53, true), self.days(false)));
             chooses = true;
-        } else if self.often(2) {
+        } else if !finer && self.often(2) {
             parts.push(format!("BYDAY={}", self.days(coarse && self.often(2))));
             chooses = true;
         }

@@ -181,7 +181,7 @@ async fn a_model_has_the_tools_hands_over_to_a_person_and_leaves_messages() {
 /// Each tool works with a token, for the customer who is named, and none works without.
 #[tokio::test]
 async fn a_voice_agent_calls_its_tools_over_http_with_a_token() {
-    let mut server = Server::prepare(options(RULES));
+    let mut server = rig::migrated(options(RULES));
     let run = |args: &[&str]| cli::run(&mut rig::recado(&server, args)).ok();
     run(&["tenant", "set", "demo", "--hours", "mon-sun 00:00-24:00"]);
     run(&["services", "add", "cut", "--minutes", "30"]);

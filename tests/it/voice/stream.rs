@@ -40,7 +40,7 @@ impl Scene {
         tokio::spawn(async move { axum::serve(listener, router).await.expect("it serves until the test ends") });
         let options =
             options.env("ELEVENLABS_API_BASE", base).env("ELEVENLABS_API_KEY", KEY).env("ELEVENLABS_AGENT_ID", AGENT);
-        let server = Server::prepare(options);
+        let server = rig::migrated(options);
         let add = ["agents", "add", "Live", "--number", OURS, "--mode", "stream", "--greeting", "Aquí {name}"];
         cli::run(&mut rig::recado(&server, &add)).ok();
         let mut scene = Self { eleven, server };
@@ -201,7 +201,7 @@ async fn where_no_live_conversation_can_be_had_the_script_answers() {
     })
     .await;
     // Without a key there is no stream: the greeting is spoken instead.
-    let server = Server::prepare(options(RULES));
+    let server = rig::migrated(options(RULES));
     let add = ["agents", "add", "Live", "--number", OURS, "--mode", "stream", "--greeting", "Aquí {name}"];
     cli::run(&mut rig::recado(&server, &add)).ok();
     let mut server = server;

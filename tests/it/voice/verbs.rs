@@ -37,7 +37,7 @@ rule("missed").on("call_missed").then(|e| note(`missed: ${e.data.reason}`));
 "##;
 
 async fn server() -> Server {
-    let server = Server::prepare(options(VERBS));
+    let server = rig::migrated(options(VERBS));
     let agent = ["agents", "add", "Eva", "--number", "+34911000009", "--greeting", "Soy Eva", "--language", "es-ES"];
     let number = ["tenant", "set", "demo", "--sms", "+34911000009"];
     cli::run(&mut rig::recado(&server, &number)).ok();

@@ -172,9 +172,9 @@ fn finer_rules_keep_their_step_over_what_they_leave_out() {
         ("FREQ=MINUTELY;INTERVAL=7;BYDAY=TU;BYHOUR=3", 7 * 60, |at| at.weekday() == Weekday::Tue && at.hour() == 3),
         ("FREQ=HOURLY;INTERVAL=5;BYMONTH=5;BYDAY=SA", 5 * 3_600, |at| at.month() == 5 && at.weekday() == Weekday::Sat),
     ];
-    let (start, to) = (at("19890412T1343") + TimeDelta::seconds(52), at("19890602T0000"));
+    let (start, to) = (at("19890412T1343") + Duration::seconds(52), at("19890602T0000"));
     for (text, step, takes) in cases {
-        let stepped = std::iter::successors(Some(start), |at| Some(*at + TimeDelta::seconds(step)));
+        let stepped = std::iter::successors(Some(start), |at| Some(*at + Duration::seconds(step)));
         let expected: Vec<_> = stepped.take_while(|at| *at <= to).filter(takes).collect();
         let rule = Rule::parse(text).unwrap();
         let found = rule.between(start, (start, to), 20_000, &mut Budget::new(20_000_000)).unwrap();

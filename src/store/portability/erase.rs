@@ -227,7 +227,7 @@ impl Store {
             let last = sql::query_one(&self.read, &text, vec![from.into()]).await?;
             let last: Option<Uuid> = last.map(|row| row.try_get_by_index(0)).transpose()?;
             let text = format!(
-                "SELECT id FROM (SELECT id, tenant_id, peer_key {rest} LIMIT {SCAN_ROWS}) AS some
+                "SELECT id FROM (SELECT id, tenant_id, peer_key {rest} LIMIT {SCAN_ROWS}) AS page
                  WHERE tenant_id = ? AND peer_key = ?"
             );
             let of = vec![from.into(), person.tenant.uuid().into(), person.phone_key.clone().into()];

@@ -70,6 +70,8 @@ async fn live(bench: &Bench) {
     bench.called("CA1", "¿hola?").await;
     bench.remembers("SM9", "+34600000009").await;
     bench.received("SM8", ANA, "sin decidir").await;
+    bench.received("SM10", ANA, "sin decidir").await;
+    assert!(bench.store.set_aside_oldest(bench.tenant, "it cannot be read").await.unwrap().is_some());
     let later = bench.timer(1, bench.now().plus(super::Duration::from_secs(3_600)));
     let later = NewTimer { subject: Some(booked.id.uuid()), ..later };
     let bad = NewTimer { payload: "bad".into(), ..bench.timer(2, bench.now()) };

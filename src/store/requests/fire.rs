@@ -177,12 +177,13 @@ async fn fire(txn: &impl Txn, context: &WriterContext, request: &FireRequest) ->
 async fn take(txn: &impl Txn, now: Timestamp, limit: usize) -> Result<Vec<Stored>, StoreError> {
     let values = vec![now.unix_us().into(), (limit as i64).into()];
     if txn.is_postgres() {
-        // Materialized: a plain subquery may run more than once, and give other rows each time.
-        let columns = COLUMNS.split(", ").map(|column| format!("t.{column}")).collect::<Vec<_>>().join(", ");
+        // Materialized: a plain subquery may run more than once, and give other rows each time. The rows are locked, so
+        // they stay in their places, and the table is not read for them again, whatever its statistics say.
         let text = format!(
-            "WITH due AS MATERIALIZED (SELECT due_us, id FROM timers WHERE due_us <= ? ORDER BY due_us, id LIMIT ?
+            "WITH due AS MATERIALIZED (SELECT ctid FROM timers WHERE due_us <= ? ORDER BY due_us, id LIMIT ?
              FOR UPDATE SKIP LOCKED)
-             DELETE FROM timers t USING due WHERE t.due_us = due.due_us AND t.id = due.id RETURNING {columns}"
+             DELETE FROM timers WHERE ctid = ANY (ARRAY (SELECT ctid FROM due)) RETURNING {}",
+            *COLUMNS
         );
         return txn.query(&text, values, Stored::read).await;
     }

@@ -167,15 +167,15 @@ async fn an_agent_is_replaced_listed_and_removed_by_its_own_tenant_only() {
     ring(&api.server, 2, rig::OURS).await.1.says("Hello, you have called Demo.");
 }
 
-/// Concurrent changes are all kept, because each changes the current list.
+/// Concurrent changes are all kept, because each changes the current list. A token has at most 16 requests open.
 #[tokio::test]
 async fn agents_that_are_added_concurrently_are_all_kept() {
     let api = Api::start(options("")).await;
-    let made = (0..20).map(|n| {
+    let made = (0..16).map(|n| {
         let api = &api;
         async move { api.put(&format!("A{n}"), &json!({})).await.0 }
     });
     let made = futures_util::future::join_all(made).await;
     assert!(made.iter().all(|status| *status == 201), "{made:?}");
-    assert_eq!(api.names(&api.token).await.len(), 20);
+    assert_eq!(api.names(&api.token).await.len(), 16);
 }

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use crate::cli;
 use crate::faults::rig::{self, Look};
 use crate::support::http_client;
-use crate::support::server::Server;
 use crate::voice::agents::Api;
 use crate::voice::caller::{ANA, Caller, options};
 

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use axum::http::Request;
-use recado::domain::Timestamp;
 use recado::domain::plain::is_plain;
+use recado::domain::{Clock, Timestamp};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -102,10 +102,10 @@ async fn what_exceeds_the_budget_waits_with_its_reason_and_is_foreseen_so() {
     // The forecast counts what was sent.
     let foreseen = run(&api.server, &["forecast", "--days", "2", "--json"]).json();
     let at = |value: &Value| Timestamp::parse(value.as_str().expect("a time")).expect("a time");
-    let sends = foreseen["sends"].as_array().expect("a list");
+    let (sends, now) = (foreseen.as_array().expect("a list"), Clock::system().now());
     assert_eq!(sends.len(), 2, "{foreseen}");
     for send in sends {
-        assert!(at(&send["at"]).since(at(&foreseen["from"])) > Duration::from_secs(20 * 3_600), "{foreseen}");
+        assert!(at(&send["at"]).since(now) > Duration::from_secs(20 * 3_600), "{foreseen}");
     }
     // A number of another country is refused for good.
     let (_, refused) = api.post("messages", &json!({"channel": "sms", "to": "+18765550100", "text": "hi"})).await;

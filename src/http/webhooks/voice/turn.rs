@@ -91,9 +91,12 @@ pub(super) async fn answer_call(
     if webhook.params.is_empty() {
         return Ok(Document(twiml::EMPTY_RESPONSE.to_owned()));
     }
-    turn(state, slug, action, webhook, |caller| match caller {
-        CallDirection::In => (EventKind::CALL_RECEIVED, "answer".to_owned(), false),
-        CallDirection::Out => (EventKind::CALL_OPENED, "answer".to_owned(), false),
+    turn(state, slug, action, webhook, |_, caller| {
+        let kind = match caller {
+            CallDirection::In => EventKind::CALL_RECEIVED,
+            CallDirection::Out => EventKind::CALL_OPENED,
+        };
+        Ok((kind, "answer".to_owned(), false))
     })
     .await
 }
@@ -105,17 +108,18 @@ async fn answer_input(
     request: Request<Body>,
 ) -> Result<Document, WebhookRejection> {
     let webhook = Webhook::read(request).await?;
-    // Our own URLs name the turn. Without it a repeat could not be told from the next turn.
-    let key = match webhook.query("turn") {
-        Some(turn) if turn.len() <= 10 && turn.bytes().all(|b| b.is_ascii_digit()) => format!("after:{turn}"),
-        Some(_) => return Err(WebhookRejection::bad_form("turn is a number".to_owned())),
-        None => {
-            return Err(WebhookRejection::bad_form(
-                "the URL names no turn, such as ?turn=2: call only the URLs of the TwiML that was answered".to_owned(),
-            ));
-        }
-    };
-    turn(state, slug, None, webhook, |_| (EventKind::CALL_INPUT, key.clone(), true)).await
+    turn(state, slug, None, webhook, |webhook, _| Ok((EventKind::CALL_INPUT, key_of_turn(webhook)?, true))).await
+}
+
+/// Our own URLs name the turn. Without it a repeat could not be told from the next turn.
+fn key_of_turn(webhook: &Webhook) -> Result<String, WebhookRejection> {
+    match webhook.query("turn") {
+        Some(turn) if turn.len() <= 10 && turn.bytes().all(|b| b.is_ascii_digit()) => Ok(format!("after:{turn}")),
+        Some(_) => Err(WebhookRejection::bad_form("turn is a number".to_owned())),
+        None => Err(WebhookRejection::bad_form(
+            "the URL names no turn, such as ?turn=2: call only the URLs of the TwiML that was answered".to_owned(),
+        )),
+    }
 }
 
 async fn turn(
@@ -123,11 +127,12 @@ async fn turn(
     slug: Option<&str>,
     action: Option<ActionId>,
     mut webhook: Webhook,
-    which: impl Fn(CallDirection) -> (EventKind, String, bool),
+    which: impl Fn(&Webhook, CallDirection) -> Result<(EventKind, String, bool), WebhookRejection>,
 ) -> Result<Document, WebhookRejection> {
     let tenant = verified(state, slug, &mut webhook)?;
     let caller = form::caller(&tenant, &webhook.params, action).map_err(|rejection| rejection.of(tenant.id))?;
-    let (kind, key, has_input) = which(caller.direction);
+    // Only after the signature, so that nobody else learns what is looked at.
+    let (kind, key, has_input) = which(&webhook, caller.direction).map_err(|rejection| rejection.of(tenant.id))?;
     let (from, to) = caller.direction.ends(&caller.peer, &caller.number);
     tracing::info!(tenant = %tenant.slug, call = %caller.sid, from = %mask(from), to = %mask(to), kind = %kind, "Twilio: a call asks what to say");
     let data = if has_input { form::call_data(&webhook.params) } else { CallData::default() };

@@ -276,6 +276,9 @@ fn holds_another(name: &str, value: &str, present: &HashSet<&str>) -> bool {
     if !value.bytes().any(|b| b.is_ascii_uppercase()) {
         return false;
     }
+    if continues_name(name, value, present) {
+        return true;
+    }
     let document = (value.starts_with('{') && value.ends_with('}')) || name.ends_with("Token");
     if SID_FIELD.is_match(value) || (!document && LONG_NAMES.find_iter(value).any(is_missing)) {
         return true;
@@ -286,6 +289,15 @@ fn holds_another(name: &str, value: &str, present: &HashSet<&str>) -> bool {
         Some(Writer::Machine) if is_closed(name) && ALL_NAMES.find_iter(value).any(is_missing) => true,
         _ => ADDRESS_FIELD.is_match(value) || WHOLE_FIELD.is_match(value),
     }
+}
+
+/// Whether a value begins with the rest of a missing field's name, which the provider's values follow: `From` and `CountryES`
+/// are `FromCountry` and `ES`. Places and ids have no small letters, unlike a sender's name such as `CityBank`.
+fn continues_name(name: &str, value: &str, present: &HashSet<&str>) -> bool {
+    let is_missing = |longer: &&&str| !present.contains(**longer);
+    let rest = |longer: &&str| value.strip_prefix(longer.strip_prefix(name).filter(|rest| !rest.is_empty())?);
+    let rests = WRITERS.keys().filter(is_missing).filter_map(rest);
+    rests.into_iter().any(|rest| !rest.bytes().any(|b| b.is_ascii_lowercase()))
 }
 
 /// Whether an unknown name is that of a missing field with its value. A longer name of several words is a new one.
@@ -403,6 +415,12 @@ mod tests {
         ] {
             assert!(check_as(FormKind::Message, &form).is_err(), "{form:?}");
         }
+        for (name, value) in [("From", "CountryES"), ("To", "CityMADRID"), ("From", "Zip28001")] {
+            let mut form = with("STOP", name, value);
+            form.retain(|(known, _)| *known != "FromCountry");
+            assert_eq!(check_as(FormKind::Message, &form), Err(RecutError::Holds(name.to_owned())), "{value}");
+        }
+        assert_eq!(check_as(FormKind::Message, &with("hola", "From", "CityBank")), Ok(()), "a sender with a name");
         let mut twice = message("STOP");
         twice.push(("Body", "STOP"));
         assert_eq!(check_as(FormKind::Message, &twice), Err(RecutError::Twice("Body".to_owned())));

@@ -71,15 +71,12 @@ pub fn shrink_sqlite(path: &Path, mut pause: impl FnMut()) -> Result<Leftovers, 
     // <https://sqlite.org/pragma.html#pragma_auto_vacuum>: 2 is incremental.
     let in_steps = db.query_row("PRAGMA auto_vacuum", [], |row| row.get::<_, i64>(0))? == 2;
     for _ in 0..if in_steps { SHRINK_STEPS } else { 0 } {
-        let unused: i64 = db.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
-        if unused == 0 {
-            break;
+        match shrink_step(&db).map_err(StoreError::from) {
+            Ok(false) => break,
+            // The others are in a hurry, and this is not.
+            Ok(true) | Err(StoreError::Busy) => pause(),
+            Err(error) => return Err(error),
         }
-        let mut step = db.prepare(&format!("PRAGMA incremental_vacuum({SHRINK_PAGES})"))?;
-        // It gives a row for each page.
-        let mut rows = step.query([])?;
-        while rows.next()?.is_some() {}
-        pause();
     }
     let emptied = empty_log(&db, pause)?;
     Ok(match (in_steps, emptied) {
@@ -87,6 +84,19 @@ pub fn shrink_sqlite(path: &Path, mut pause: impl FnMut()) -> Result<Leftovers, 
         (true, false) => Leftovers::InLog,
         (true, true) => Leftovers::None,
     })
+}
+
+/// Frees some pages; `false` if there are none.
+fn shrink_step(db: &Connection) -> rusqlite::Result<bool> {
+    let unused: i64 = db.query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
+    if unused == 0 {
+        return Ok(false);
+    }
+    let mut step = db.prepare(&format!("PRAGMA incremental_vacuum({SHRINK_PAGES})"))?;
+    // It gives a row for each page.
+    let mut rows = step.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(true)
 }
 
 /// Rewrites the database without the unused parts of its file and log, and so that it can shrink in steps from then on.

@@ -20,7 +20,7 @@ pub fn run(args: Args) -> Result<Outcome, CliError> {
         print("RULES_DIR is off: this installation runs without rules")?;
         return Ok(Outcome::Done);
     };
-    let report = rules::load::check::check(folder, Limits::default());
+    let report = rules::load::check::check(folder, Limits::for_cases());
     if args.json {
         print_json(&report)?;
     } else {

@@ -29,7 +29,7 @@ pub fn run(args: Args) -> Result<Outcome, CliError> {
         print("RULES_DIR is off: this installation runs without rules")?;
         return Ok(Outcome::Done);
     };
-    let (rules, findings) = RuleSet::load(folder, Limits::default());
+    let (rules, findings) = RuleSet::load(folder, Limits::for_cases());
     let errors: Vec<RuleError> = findings.into_iter().filter(RuleError::is_error).collect();
     let report = Report { errors, cases: cases::run_on(&rules, folder) };
     if args.json {

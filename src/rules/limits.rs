@@ -66,6 +66,15 @@ pub struct Limits {
     pub rules: usize,
 }
 
+impl Limits {
+    /// The limits of cases, which say what a rule does, not how fast this machine is: ten times the processor time. The
+    /// operations stay limited, so an endless loop is found all the same.
+    pub fn for_cases() -> Self {
+        let limits = Self::default();
+        Self { rule_ms: 10 * limits.rule_ms, decision_ms: 10 * limits.decision_ms, ..limits }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

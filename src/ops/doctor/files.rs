@@ -136,7 +136,7 @@ fn rules(config: &Config) -> Vec<Finding> {
         let says = "there are no rules, as configured: nothing is ever answered by itself";
         return vec![Finding::note(Check::Rules, "RULES_DIR", says).remedy("set RULES_DIR to a folder of rules")];
     };
-    let report = rules::load::check::check(dir, Limits::default());
+    let report = rules::load::check::check(dir, Limits::for_cases());
     let all = || report.findings.iter().chain(&report.cases.findings);
     let broken = all().filter(|finding| finding.is_error()).map(|error| (error.to_string(), "recado check"));
     let differing =

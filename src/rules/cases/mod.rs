@@ -88,7 +88,7 @@ impl fmt::Display for CaseReport {
 
 /// Loads the rules of a folder and tries all their cases.
 pub fn run(dir: &Path) -> CaseReport {
-    run_on(&RuleSet::load(dir, Limits::default()).0, dir)
+    run_on(&RuleSet::load(dir, Limits::for_cases()).0, dir)
 }
 
 /// Tries the cases of `dir` on loaded rules.

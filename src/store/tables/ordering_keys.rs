@@ -42,20 +42,30 @@ static HOLDERS: LazyLock<String> = LazyLock::new(|| {
 });
 const DISPLACE: &str = "UPDATE actions SET head = false FROM (VALUES {rows}) AS v WHERE actions.id = v.column1";
 
-/// Makes the first open send of each key its head, unless the key has one. `lock` is for PostgreSQL: a row that another
-/// transaction is changing is left out.
-fn promote_statement(lock: &str) -> String {
+/// Makes the first open send of each key its head, unless the key has one.
+static PROMOTE: LazyLock<String> = LazyLock::new(|| {
     let (b, h) = (open("b"), open("h"));
     format!(
         "UPDATE actions SET head = true FROM (VALUES {{rows}}) AS v
          WHERE actions.id = (SELECT b.id FROM actions b WHERE b.lane = v.column1 AND NOT b.head AND {b}
-             ORDER BY b.planned_us, b.id LIMIT 1{lock})
+             ORDER BY b.planned_us, b.id LIMIT 1)
            AND NOT EXISTS (SELECT 1 FROM actions h WHERE h.lane = v.column1 AND h.head AND {h}) RETURNING actions.lane"
     )
-}
+});
 
-static PROMOTE: LazyLock<String> = LazyLock::new(|| promote_statement(""));
-static PROMOTE_UNLOCKED: LazyLock<String> = LazyLock::new(|| promote_statement(" FOR UPDATE SKIP LOCKED"));
+/// The same for PostgreSQL. A row that another transaction is changing is left out. The sends are found before any is
+/// changed, and each key once: a statement that locks passes over the rows that it has changed itself.
+static PROMOTE_UNLOCKED: LazyLock<String> = LazyLock::new(|| {
+    let (b, h) = (open("b"), open("h"));
+    format!(
+        "WITH found AS MATERIALIZED (
+           SELECT (SELECT b.id FROM actions b WHERE b.lane = v.lane AND NOT b.head AND {b}
+               ORDER BY b.planned_us, b.id LIMIT 1 FOR UPDATE SKIP LOCKED) AS id
+           FROM (SELECT DISTINCT column1 AS lane FROM (VALUES {{rows}}) AS given) AS v
+           WHERE NOT EXISTS (SELECT 1 FROM actions h WHERE h.lane = v.lane AND h.head AND {h}))
+         UPDATE actions SET head = true FROM found WHERE actions.id = found.id RETURNING actions.lane"
+    )
+});
 
 /// Finds those of new rows that become the head of their ordering key. A send that comes before a planned head takes its
 /// place. A head that is being sent, or of unknown outcome, stays until it ends.

@@ -165,7 +165,8 @@ fn a_rule_is_read_as_programs_write_it_and_refused_with_its_part() {
 #[test]
 fn finer_rules_keep_their_step_over_what_they_leave_out() {
     type Takes = fn(&NaiveDateTime) -> bool;
-    let cases: [(&str, i64, Takes); 3] = [
+    let cases: [(&str, i64, Takes); 4] = [
+        ("FREQ=SECONDLY;INTERVAL=18;BYMINUTE=28,10,5", 18, |at| matches!(at.minute(), 5 | 10 | 28)),
         ("FREQ=SECONDLY;INTERVAL=17;BYMONTH=6,8;BYMINUTE=45,17", 17, |at| {
             matches!(at.month(), 6 | 8) && matches!(at.minute(), 17 | 45)
         }),

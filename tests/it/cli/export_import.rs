@@ -45,6 +45,7 @@ async fn a_tenant_moves_with_all_but_its_token() {
     assert!(listed.contains(&format!("account: {ACCOUNT}")), "{listed}");
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::write(elsewhere.path().join("cut.jsonl"), &text[..text.len() - 2]).unwrap();
+    in_folder(elsewhere.path(), &["migrate"]).ok();
     in_folder(elsewhere.path(), &["import", "cut.jsonl", "--as", "luna"]).fails(1, &["line "]);
     in_folder(elsewhere.path(), &["tenant", "set", "luna", "--zone", "UTC"])
         .fails(1, &["no tenant has the slug 'luna'"]);

@@ -1,8 +1,8 @@
 //! Recurrence rules against the crate `rrule`: thousands of rules with every part that both read alike.
 //!
 //! Not compared is what `rrule` refuses or computes otherwise than RFC 5545: BYSETPOS in the week of the start, of which it
-//! sees only the rest; BYWEEKNO without BYDAY, for which it takes the whole week; ordinal and plain days together; and days
-//! or months that rules by the hour or finer leave out, behind which it loses hours of the first day.
+//! sees only the rest; BYWEEKNO without BYDAY, for which it takes the whole week; ordinal and plain days together; and
+//! what rules by the hour or finer leave out, behind which it loses occurrences.
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use recado::domain::clock::Random;
@@ -83,7 +83,7 @@ impl Generator {
             parts.push(format!("BYHOUR={}", self.numbers(23, false)));
             chooses = true;
         }
-        if self.often(6) {
+        if !finer && self.often(6) {
             parts.push(format!("BYMINUTE={}", self.numbers(59, false)));
         }
         if chooses && coarse && self.often(3) {

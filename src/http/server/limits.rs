@@ -61,6 +61,11 @@ mod tests {
     use super::*;
 
     #[test]
+    fn half_a_head_is_given_ten_seconds_at_most() {
+        assert!(ConnectionLimits::of_process().header_within <= Duration::from_secs(10));
+    }
+
+    #[test]
     fn connections_leave_descriptors_to_the_rest() {
         for (descriptors, expected) in
             [(None, 10_000), (Some(1_048_576), 10_000), (Some(1_024), 768), (Some(128), 64), (Some(60), 1)]

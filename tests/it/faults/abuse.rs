@@ -150,6 +150,8 @@ async fn nothing_from_outside_moves_a_terminal_or_the_log() {
     Caller::new(&server, 2).posts("/api/twilio/demo/status", &failed).await;
     let api = Api { token: Api::token(&server, "demo"), server };
     let (_, _) = api.post("events", &json!({"kind": "shop_order", "data": {"what": HOSTILE}})).await;
+    // A name may be refused, or kept without what moves a terminal.
+    api.post("customers", &json!({"phone": customer(9), "name": HOSTILE})).await;
     // A slug in a URL is logged as it came, decoded.
     let slug = "a%1b%5b2J%0aforged%c2%9b".repeat(1_000);
     let _ = twilio.post(&format!("/api/twilio/{slug}/sms"), &form).await;
@@ -170,6 +172,10 @@ async fn nothing_from_outside_moves_a_terminal_or_the_log() {
         &["explain", &last, "--json"],
         &["tenant", "show", "demo"],
         &["timers", "list"],
+        &["customers", "list"],
+        &["customers", "show", &customer(1)],
+        &["appointments", "list"],
+        &["campaigns", "list"],
     ] {
         let out = run(args);
         let odd = out.chars().find(|c| *c != '\n' && !is_plain(*c));

@@ -11,8 +11,8 @@ use tower::ServiceExt;
 
 use super::inside::{Inside, PUBLIC_URL, encode, posted};
 use super::rig::{ACCOUNT, ECHO, OURS, TOKEN, customer};
-use crate::support::source;
 use crate::support::webhook::{Twilio, message_sid, sign};
+use crate::support::{replace_tenant, source};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const EVIL: &str = "https://evil.example";
@@ -233,4 +233,31 @@ async fn no_other_page_answers_a_review_for_the_customer() {
     let plain = form_token(&stale.text).expect("a new form").to_owned();
     assert_eq!(reviews.post(&other, &with(&plain, "score=5"), &[]).await.status, 200, "no header at all");
     assert_eq!(reviews.answers().await, 3);
+}
+
+/// The name of a business is the only text on these pages that somebody else writes.
+const NAME: &str = "\"><script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\">";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_name_of_a_business_is_text_on_every_page_of_a_review() {
+    let reviews = Reviews::open().await;
+    let store = &reviews.inside.store;
+    let (_, rows, _) = store.directory().await.expect("it can be read");
+    let mut demo = rows.into_iter().find(|row| row.slug == "demo").expect("it is made");
+    demo.name = NAME.to_owned();
+    replace_tenant(store, demo).await.expect("it can be changed");
+    reviews.inside.directory.refresh().await.expect("it can be read");
+    let path = reviews.link(1).await;
+    let get = async |path: &str| ask(&reviews.inside, Request::get(path).body(Body::empty()).expect("ours")).await;
+    let first = get(&path).await;
+    let form = form_token(&first.text).expect("a form").to_owned();
+    let low = reviews.post(&path, &format!("form={form}&score=2"), &[]).await;
+    let other = reviews.post(&path, &format!("form={form}&score=2"), &[("origin", EVIL)]).await;
+    let wrong = get("/r/%3Cscript%3E").await;
+    for page in [&first, &low, &other, &wrong] {
+        let policy = page.headers[header::CONTENT_SECURITY_POLICY].to_str().expect("it is ASCII");
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        assert!(!page.text.contains("<script") && !page.text.contains("<img"), "{}", page.text);
+    }
+    assert!(first.text.contains("&lt;script&gt;"), "the name is shown: {}", first.text);
 }

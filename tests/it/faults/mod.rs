@@ -38,3 +38,4 @@ mod sockets;
 mod stop;
 mod tenants;
 mod timers;
+mod upkeep;

@@ -2,6 +2,7 @@
 
 mod imports;
 mod mutants;
+mod rows;
 mod words;
 
 use std::collections::BTreeSet;

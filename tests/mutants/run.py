@@ -41,9 +41,24 @@ def copy_source():
             target.chmod(source.stat().st_mode)
 
 
+def targets_of(tests):
+    """What has to be built for these tests: those below src/ need no more than the library."""
+    sources = {
+        "--lib": FOLDER.glob("src/**/*.rs"),
+        "--test=it": FOLDER.glob("tests/it/**/*.rs"),
+    }
+    wanted = [f"fn {test}(" for test in tests]
+    return [
+        target
+        for target, paths in sources.items()
+        if any(start in text for text in (path.read_text() for path in paths) for start in wanted)
+    ]
+
+
 def run_tests(tests):
     chosen = " | ".join(f"test(/(^|::){test}$/)" for test in tests)
-    command = [CARGO, "nextest", "run", "--features", "abort-points", "--no-fail-fast", "-E", chosen]
+    options = ["--features", "abort-points", "--no-fail-fast", *targets_of(tests)]
+    command = [CARGO, "nextest", "run", *options, "-E", chosen]
     ran = subprocess.run(command, cwd=FOLDER, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     return ran.returncode, ran.stdout
 

@@ -1,4 +1,5 @@
-//! The database is away while sends are in flight. What the provider has answered is kept, however long it takes.
+//! The database is away while sends are in flight, or in a burst of webhooks. What the provider has answered is kept, however
+//! long it takes, and what was acknowledged is answered once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,8 +18,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::inside::{Inside, PUBLIC_URL, encode, posted};
-use super::rig::{ACCOUNT, OURS, TOKEN, customer};
+use super::rig::{self, ACCOUNT, OURS, Provider, TOKEN, customer};
 use crate::support::postgres::{Cluster, Database};
+use crate::support::server::Server;
 use crate::support::wait::eventually;
 use crate::support::webhook::{Twilio, message_sid, sign};
 
@@ -26,6 +28,11 @@ const TEXTS: usize = 12;
 const WITHIN: Duration = Duration::from_secs(60);
 /// Longer than any attempt takes.
 const AWAY: Duration = Duration::from_secs(120);
+const BURST: usize = 400;
+/// Customers of the burst who write at once.
+const AT_ONCE: usize = 8;
+/// Longer than a batch of the writer waits for the database.
+const DEAD: Duration = Duration::from_secs(12);
 
 /// A provider, and a server that a rule calls, which hold their answers back until they may give them.
 #[derive(Clone)]
@@ -194,4 +201,54 @@ async fn outcomes_outlast_a_lock_on_sqlite() {
         Outage::Lock { url: format!("sqlite://{}", path.expect("it is SQLite").display()), held: None }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burst_outlasts_the_death_of_postgresql() {
+    let mut cluster = Cluster::start();
+    let database = Database::fresh_on(&cluster.url).await;
+    let provider = Provider::start(6).await;
+    let server = Server::start(rig::options(&provider.url).env("DATABASE_URL", &database.url())).await;
+    let mut writing = tokio::task::JoinSet::new();
+    for first in 0..AT_ONCE {
+        let twilio = rig::twilio(&server);
+        writing.spawn(async move {
+            let mut refused = Vec::new();
+            for number in (first..BURST).step_by(AT_ONCE) {
+                match write(&twilio, number).await {
+                    200 => {}
+                    503 => refused.push(number),
+                    status => panic!("text {number} was answered {status}"),
+                }
+            }
+            refused
+        });
+    }
+    provider.wait_taken(BURST as u64 / 8).await;
+    cluster.crash();
+    Clock::system().sleep(DEAD).await;
+    cluster.start_again();
+    let refused: Vec<_> = writing.join_all().await.into_iter().flatten().collect();
+    assert!(!refused.is_empty(), "the burst was over before the database died");
+    // The provider posts what was refused again.
+    let twilio = rig::twilio(&server);
+    for number in refused {
+        eventually(WITHIN, || async {
+            let status = write(&twilio, number).await;
+            if status == 200 { Ok(()) } else { Err(status) }
+        })
+        .await;
+    }
+    provider.wait_taken(BURST as u64).await;
+    provider.carrier.wait_callbacks().await;
+    let often: Vec<_> = (0..BURST).filter(|number| provider.carrier.count_to(&customer(*number)) != 1).collect();
+    assert!(often.is_empty(), "not answered exactly once: {often:?}");
+    drop(server);
+    drop(database);
+}
+
+/// Posts a customer's only text. Gives the status of the answer.
+async fn write(twilio: &Twilio, number: usize) -> u16 {
+    let form = twilio.inbound(&message_sid(number as u128), &customer(number), OURS, "hola");
+    rig::post(twilio, &form).await.expect("the server itself is there")
 }

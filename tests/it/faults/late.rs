@@ -331,3 +331,34 @@ async fn an_account_whose_list_hangs_holds_up_no_other() {
         assert_eq!(world.row(&one).await.state, "unknown");
     }
 }
+
+/// With the default grace, looked at every second, as the loop does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_whose_answer_is_lost_is_adopted_within_two_minutes() {
+    let world = World::new(MINUTE).await;
+    world.provider.order(Fault::times(FaultKind::DropAfterAccept, 1));
+    let outbox = world.inside.installation.outbox();
+    let send = outbox.plan("demo", Channel::Sms, &customer(1), SendBody::Text("hola".to_owned())).await;
+    let send = send.expect("it can be planned");
+    let tenant = world.tenant("demo").id;
+    let row = async || {
+        let row = world.inside.installation.store.action(tenant, send).await;
+        row.expect("it can be read").expect("it is there")
+    };
+    let loops = app::start_loops(&world.engine);
+    eventually(2 * MINUTE, || async {
+        let state = row().await.state;
+        if state == "unknown" { Ok(()) } else { Err(state) }
+    })
+    .await;
+    drop(loops);
+    let mut seconds = 0;
+    while row().await.state != "sent" {
+        assert!(seconds < 120, "after two minutes it is {:?}", row().await);
+        world.pass(Duration::from_secs(1));
+        world.reconcile().await;
+        seconds += 1;
+    }
+    assert!(seconds >= 60, "not before the grace: {seconds} s");
+    assert_eq!(world.provider.carrier.taken(), 1, "it is not sent again");
+}

@@ -19,6 +19,7 @@ mod fuzz;
 pub mod inside;
 mod late;
 mod other_program;
+mod other_tenant;
 mod outage;
 mod outbound;
 mod poison;

@@ -19,6 +19,7 @@ use crate::support::http_client;
 use crate::support::server::Server as RealServer;
 use crate::support::wait::eventually;
 use crate::support::webhook::message_sid;
+use crate::voice::agents::Api;
 
 const SLOW: usize = 300;
 const WITHIN: Duration = Duration::from_secs(60);
@@ -233,4 +234,28 @@ async fn a_server_with_few_descriptors_answers_among_many_half_requests() {
     assert_eq!(http_client().get(format!("{}/ready", server.url())).send().await.expect("it answers").status(), 200);
     assert!(server.log().contains("all connections are taken"), "it is logged");
     assert_eq!(server.log().matches("all connections are taken").count(), 1, "once a minute");
+}
+
+/// Within ten seconds, which the test waits for.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_body_is_answered_with_408() {
+    let server = RealServer::start(rig::options("http://127.0.0.1:1")).await;
+    let token = Api::token(&server, "demo");
+    let address = server.url().trim_start_matches("http://").to_owned();
+    let heads = [
+        "POST /api/twilio/demo/sms HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded".to_owned(),
+        "POST /api/twilio/demo/answer HTTP/1.1\r\nContent-Type: application/x-www-form-urlencoded".to_owned(),
+        format!("POST /api/v1/events HTTP/1.1\r\nContent-Type: application/json\r\nAuthorization: Bearer {token}"),
+    ];
+    let mut half = Vec::new();
+    for head in &heads {
+        let mut stream = TcpStream::connect(&address).await.expect("it listens");
+        let request = format!("{head}\r\nHost: x\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{{\"kin");
+        stream.write_all(request.as_bytes()).await.expect("it is open");
+        half.push(stream);
+    }
+    for (mut stream, head) in half.into_iter().zip(heads) {
+        let said = rest(&mut stream).await;
+        assert!(said.starts_with("HTTP/1.1 408 "), "{head}: {said}");
+    }
 }

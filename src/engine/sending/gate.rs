@@ -407,6 +407,15 @@ mod tests {
     }
 
     #[test]
+    fn a_budget_counts_messages_and_calls_of_every_channel() {
+        let counts = |channel| candidate(channel, Origin::Manual).send.counts_in_budget();
+        for channel in [Channel::Sms, Channel::WhatsApp, Channel::Rcs, Channel::Voice] {
+            assert!(counts(channel), "{channel}");
+        }
+        assert!(!counts(Channel::Email));
+    }
+
+    #[test]
     fn only_allowed_countries_are_sent_to() {
         let gate = SendGate::new(limits());
         let sends = |countries: &[&str]| SendLimits {

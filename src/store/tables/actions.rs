@@ -363,11 +363,11 @@ impl QueuedSend {
         })
     }
 
-    /// Whether the send counts in its tenant's budget when it leaves: a message to a phone or a call, at its first try. The
-    /// confirmation of an opt-out does not.
+    /// Whether the send counts in its tenant's budget when it leaves: a message or a call, at its first try. E-mails and the
+    /// confirmation of an opt-out do not.
     pub fn counts_in_budget(&self) -> bool {
-        let to_phone = self.channel.is_some_and(|channel| channel.spec().address == AddressKind::Phone);
-        to_phone && self.tries == 0 && self.origin != Origin::System
+        let costs = self.channel.is_some_and(|channel| channel.spec().address != AddressKind::Email);
+        costs && self.tries == 0 && self.origin != Origin::System
     }
 
     pub fn is_call(&self) -> bool {

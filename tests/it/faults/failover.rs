@@ -208,7 +208,7 @@ async fn a_burst_outlasts_the_death_of_postgresql() {
     let mut cluster = Cluster::start();
     let database = Database::fresh_on(&cluster.url).await;
     let provider = Provider::start(6).await;
-    let server = Server::start(rig::options(&provider.url).env("DATABASE_URL", &database.url())).await;
+    let server = Server::start(rig::options(&provider.url).env("DATABASE_URL", database.url())).await;
     let mut writing = tokio::task::JoinSet::new();
     for first in 0..AT_ONCE {
         let twilio = rig::twilio(&server);
